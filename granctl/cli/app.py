@@ -1,0 +1,13 @@
+"""The tree of commands: which group each verb belongs to."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(
+    name="granctl",
+    help="At which label granularity should you pretrain for your target?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)

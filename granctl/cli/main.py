@@ -1,0 +1,54 @@
+"""The program: gathers the command groups, and is the one place that catches errors."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+import typer
+
+from granctl.errors import GranctlError
+
+INTERRUPTED = 130
+OUR_BUG = 70
+
+
+def main() -> None:
+    """Runs the command line and exits with the code that docs/commands.md lists."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs one command; returns its exit code instead of leaving the process."""
+    from granctl.cli.app import app
+
+    command = typer.main.get_command(app)
+    try:
+        result = command.main(args=arguments, prog_name="granctl", standalone_mode=False)
+    except GranctlError as error:
+        return _say(error.message, error.hint, error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        hint = "run the same command again: it goes on from what is whole"
+        return _say("interrupted; nothing half-written was taken for whole", hint, INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except Exception as error:
+        if hasattr(error, "format_message"):  # the framework's usage errors, whatever their module
+            return _say(error.format_message(), _usage_hint(error), 2)
+        traceback.print_exc()
+        return _say(
+            f"a bug of granctl: {error!r}", "please report it with the lines above", OUR_BUG
+        )
+    return result if isinstance(result, int) else 0
+
+
+def _usage_hint(error: Exception) -> str:
+    context = getattr(error, "ctx", None)
+    return f"see `{context.command_path if context else 'granctl'} --help`"
+
+
+def _say(message: str, hint: str, code: int) -> int:
+    sys.stdout.flush()
+    print(f"error: {message}\nhint: {hint}", file=sys.stderr)  # noqa: T201
+    return code

@@ -1,0 +1,39 @@
+"""The options that many commands share, declared once so that they read and mean the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on stdout instead of the path.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr.")]
+WorkspaceFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--workspace",
+        help="Folder of artefacts [default: $GRANCTL_WORKSPACE, else ./granctl-workspace].",
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", help="Where to write [default: a place in the workspace, by digest]."),
+]
+Seed = Annotated[int, typer.Option("--seed", help="Every random choice follows from it.")]
+Labels = Annotated[
+    Path | None,
+    typer.Option("--labels", help="A label map, as `granctl tree cut` makes [default: newest]."),
+]
+Shards = Annotated[
+    Path | None,
+    typer.Option(
+        "--shards", help="A shard set, as `granctl shards build` makes [default: newest]."
+    ),
+]
+Source = Annotated[
+    str | None,
+    typer.Option("--source", help="A folder of images, or the name of a data set."),
+]

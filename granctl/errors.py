@@ -1,0 +1,142 @@
+"""Every fault that granctl reports, one class each; the class writes its own sentence and mend.
+
+    GranctlError
+    ├── UserError  (exit 2: what was asked cannot be)
+    ├── DataError  (exit 3: what was read is not what it says it is)
+    └── RunError   (exit 4: a run cannot go on)
+
+An error has three parts: what is wrong and where (the message), and the mend (`hint`).
+Any other exception is a bug of ours: its traceback is shown and the exit code is 70.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+
+class GranctlError(Exception):
+    """The root: `message` says what and where, `hint` says the mend."""
+
+    exit_code: ClassVar[int] = 70
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UserError(GranctlError):
+    """What the user asked for cannot be done as asked."""
+
+    exit_code = 2
+
+
+class DataError(GranctlError):
+    """A file does not hold what it says it holds."""
+
+    exit_code = 3
+
+
+class RunError(GranctlError):
+    """A training run cannot go on."""
+
+    exit_code = 4
+
+
+def near(word: str, known: Iterable[str], most: int = 3) -> list[str]:
+    """The known words most like `word`, best first; ignores case."""
+    by_lower = {k.lower(): k for k in known}
+    return [by_lower[m] for m in difflib.get_close_matches(word.lower(), by_lower, most)]
+
+
+def listing(items: Sequence[object], most: int = 3) -> str:
+    """The first items and how many more there are: `a, b, c; 4 more`."""
+    head = ", ".join(str(i) for i in items[:most])
+    return head if len(items) <= most else f"{head}; {len(items) - most} more"
+
+
+def _did_you_mean(candidates: Sequence[str], otherwise: str) -> str:
+    return f"did you mean {' or '.join(candidates)}?" if candidates else otherwise
+
+
+# --- what the user asked ---------------------------------------------------------------------
+
+
+class BadOptionError(UserError):
+    """An option has a value that cannot be used; says which option and the mend."""
+
+    def __init__(self, option: str, problem: str, hint: str) -> None:
+        super().__init__(f"{option}: {problem}", hint)
+
+
+class SpecError(UserError):
+    """A spec (TOML or options) has faults; all of them are listed, each with its place."""
+
+    def __init__(self, where: str, faults: Sequence[str]) -> None:
+        noun = "fault" if len(faults) == 1 else "faults"
+        super().__init__(
+            f"{where}: {len(faults)} {noun}\n" + "\n".join(f"  - {f}" for f in faults),
+            "mend the lines named above; docs/commands.md lists the keys",
+        )
+        self.faults = tuple(faults)
+
+
+class MissingInputError(UserError):
+    """A path that was given does not exist."""
+
+    def __init__(self, what: str, path: Path, hint: str) -> None:
+        super().__init__(f"{what} not found: {path}", hint)
+
+
+class NothingToUseError(UserError):
+    """No artefact of this kind was given and the workspace has none yet."""
+
+    def __init__(self, kind: str, workspace: Path, command: str) -> None:
+        super().__init__(
+            f"no {kind} was given and workspace {workspace} has none",
+            f"make one with `{command}` or name one",
+        )
+
+
+class OutputExistsError(UserError):
+    """The output path holds something else already."""
+
+    def __init__(self, path: Path, holds: str) -> None:
+        super().__init__(
+            f"{path} exists and holds {holds}; nothing was written",
+            "name another place with --out, or move what is there",
+        )
+
+
+class OutputNotWritableError(UserError):
+    """The output cannot be written: no space, read-only, no permission."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"cannot write {path}: {reason}; nothing half-written was taken for whole",
+            "make space or name a writable place with --out or --workspace,"
+            " then run the same command again: it goes on",
+        )
+
+
+class UnknownDataError(UserError):
+    """A named data set or target that nobody registered."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(
+            f"no data set is named {name!r} here (known: {listing(sorted(known), 8)})",
+            f"say where it lies: `granctl data add {name} FOLDER`",
+        )
+
+
+# --- what was read ---------------------------------------------------------------------------
+
+
+class ManifestMismatchError(DataError):
+    """A file's content does not match the digest or count that its manifest records."""
+
+    def __init__(self, path: Path, problem: str, hint: str) -> None:
+        super().__init__(f"{path}: {problem}", hint)

@@ -1,0 +1,1 @@
+"""Images under labels as WebDataset tars with an index: sources, plan, write, read."""

@@ -1,0 +1,1 @@
+"""Many runs, one answer: joins of tree and shards, the demo, the report."""

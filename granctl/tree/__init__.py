@@ -1,0 +1,1 @@
+"""Taxonomies, label lists, cuts and label maps: pure functions over immutable arrays."""
