@@ -1,4 +1,4 @@
-"""Tables (from TOML or options) to frozen dataclasses: strict about keys and types, all faults at once."""
+"""Tables (TOML, options) to frozen dataclasses: strict keys and types, all faults at once."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def parse(cls: type[T], table: Mapping[str, Any], where: str) -> T:
 
 def override(table: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of a nested table with dotted keys set: `{"optimizer.lr": 0.1}`."""
-    result: dict[str, Any] = {k: v for k, v in table.items()}
+    result: dict[str, Any] = dict(table)
     for dotted, value in settings.items():
         head, _, rest = dotted.partition(".")
         if rest:

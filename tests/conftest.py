@@ -1,4 +1,4 @@
-"""Fixtures shared by every room: a workspace of its own, and the program run inside this process."""
+"""Fixtures of every room: a workspace of its own, and the program run inside this process."""
 
 from __future__ import annotations
 

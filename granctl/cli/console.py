@@ -83,8 +83,9 @@ class _TerminalProgress:
 
     def advance(self, num: int = 1, note: str = "") -> None:
         if self._bars is not None:
-            fields = {"note": note} if note else {}
-            self._bars.update(self._task, advance=num, **fields)
+            self._bars.update(self._task, advance=num)
+            if note:
+                self._bars.update(self._task, note=note)
 
     def finish(self) -> None:
         if self._bars is not None:
@@ -119,7 +120,7 @@ class _PlainProgress:
     def _line(self) -> None:
         took_s = max(time.monotonic() - self._began, 1e-9)
         rate = self._done / took_s
-        left = f", {(self._total - self._done) / rate:.0f} s left" if 0 < rate else ""
+        left = f", {(self._total - self._done) / rate:.0f} s left" if rate > 0 else ""
         end = left if self._done < self._total else f" in {took_s:.1f} s"
         tail = f" ({self._note})" if self._note else ""
         self.note(

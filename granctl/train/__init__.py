@@ -1,1 +1,1 @@
-"""Pretraining and transfer; the only room that imports torch, and only inside functions that compute."""
+"""Pretraining and transfer; the one room that imports torch, inside functions that compute."""

@@ -61,7 +61,7 @@ class LabelMap:
         if (np.diff(self.offsets) < 0).any() or self.offsets[-1] != len(self.classes):
             raise ValueError("offsets are not those of a CSR matrix")
         if len(self.classes) and not (
-            0 <= self.classes.min() and self.classes.max() < len(self.class_ids)
+            self.classes.min() >= 0 and self.classes.max() < len(self.class_ids)
         ):
             raise ValueError("a class index is out of range")
         if len(self.class_names) != len(self.class_ids):
