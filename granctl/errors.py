@@ -27,6 +27,16 @@ class GranctlError(Exception):
         self.message = message
         self.hint = hint
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickled as what it says: an error of a worker process reaches the parent whole."""
+        return _unpickled, (type(self), self.__dict__)
+
+
+def _unpickled(cls: type[GranctlError], fields: dict[str, object]) -> GranctlError:
+    error = cls.__new__(cls, fields["message"])
+    error.__dict__.update(fields)
+    return error
+
 
 class UserError(GranctlError):
     """What the user asked for cannot be done as asked."""
@@ -140,3 +150,16 @@ class ManifestMismatchError(DataError):
 
     def __init__(self, path: Path, problem: str, hint: str) -> None:
         super().__init__(f"{path}: {problem}", hint)
+
+
+# --- runs ------------------------------------------------------------------------------------
+
+
+class WorkerDiedError(RunError):
+    """A process that worked on a cell of a study is gone."""
+
+    def __init__(self, cells: Sequence[str]) -> None:
+        super().__init__(
+            f"a worker process was killed while these were made: {listing(cells)}",
+            "the machine may lack memory: use fewer --processes; the same command goes on",
+        )
