@@ -142,6 +142,15 @@ class UnknownDataError(UserError):
         )
 
 
+class MixedResultsError(UserError):
+    """Results that would share a mean do not measure the same thing."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            problem, "name the results that belong together: `granctl report RESULT ...`"
+        )
+
+
 # --- what was read ---------------------------------------------------------------------------
 
 
@@ -162,4 +171,14 @@ class WorkerDiedError(RunError):
         super().__init__(
             f"a worker process was killed while these were made: {listing(cells)}",
             "the machine may lack memory: use fewer --processes; the same command goes on",
+        )
+
+
+class NotAResultError(DataError):
+    """A JSON file that is no result of `granctl transfer`; all faults are listed."""
+
+    def __init__(self, path: Path, faults: Sequence[str]) -> None:
+        super().__init__(
+            f"{path} is not a result: {'; '.join(faults)}",
+            "name a result.json that `granctl transfer` made",
         )

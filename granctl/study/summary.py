@@ -1,0 +1,265 @@
+"""Means, deviations and paired differences over seeds: results in, values out, no disk."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Any
+
+from granctl.errors import MixedResultsError
+from granctl.study.results import Result
+
+TARGET_ALONE = "target alone"
+"""The name, and the family, of training on the target without pretraining."""
+
+FAMILIES = ("taxonomy", "clusters", "random", TARGET_ALONE)
+_FAMILY_OF_METHOD = {"kmeans": "clusters", "random": "random"}
+
+_MEASURED_ALIKE = ("n", "split", "num_classes")
+"""What all results of one target must share to be numbers of the same thing."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Estimate:
+    """A mean over seeds with its spread; fractions."""
+
+    n: int
+    """How many values."""
+    mean: float
+    sd: float | None
+    """Standard deviation with n - 1 in the denominator; None where n is 1."""
+    low: float | None
+    """Lower end of the 95 % t-interval of the mean; None where n is 1."""
+    high: float | None
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the whole interval lies on one side of zero; False without an interval."""
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cell:
+    """All seeds of one source cut (or of the target alone) on one target."""
+
+    cut: str
+    family: str
+    """taxonomy, clusters, random or target alone; any other method is its own family."""
+    method: str
+    """finetune, linear or scratch."""
+    classes_present: float | None
+    """Pretraining classes that had images, the mean over seeds; None for the target alone."""
+    classes_total: int | None
+    """Classes that the label map knows."""
+    top1: Estimate
+    to_finest: Estimate | None
+    """top-1 less that of the finest taxonomy cut, by seed; None where no seed is shared."""
+    to_coarsest: Estimate | None
+    results: tuple[Result, ...]
+    """By seed."""
+
+    @property
+    def num_pretraining_runs(self) -> int:
+        """Distinct pretraining runs; fewer than n says that the spread is not over pretraining."""
+        return len({(r.get("source") or {}).get("run_digest") for r in self.results})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Panel:
+    """One comparison: a target, a transfer method, a budget of labelled images, one setting."""
+
+    target: str
+    method: str
+    per_class: int | None
+    setting: Mapping[str, Any]
+    """recipe, images_seen (of pretraining) and steps (of the transfer), shared by its cells."""
+    cells: tuple[Cell, ...]
+    """By number of classes, then name; the target alone last."""
+    finest: str | None
+    """The taxonomy cut with the most classes present: the leaf cut where it was run."""
+    coarsest: str | None
+
+
+def t_quantile(df: int) -> float:
+    """The 0.975 quantile of Student's t with `df` >= 1 degrees of freedom, to 1e-10.
+
+    By bisection on the finite sums of Abramowitz and Stegun 26.7.3 and 26.7.4, so that a report
+    need not load scipy.
+
+    Example:
+        >>> round(t_quantile(2), 4)
+        4.3027
+    """
+    low, high = 0.0, 13.0  # t(0.975, 1) is 12.7
+    while high - low > 1e-11:
+        middle = (low + high) / 2
+        low, high = (middle, high) if _t_two_sided(middle, df) < 0.95 else (low, middle)
+    return (low + high) / 2
+
+
+def _t_two_sided(t: float, df: int) -> float:
+    """P(|T| < t) for integer `df`."""
+    theta = math.atan(t / math.sqrt(df))
+    cos2 = math.cos(theta) ** 2
+    odd = df % 2
+    term, total = 1.0, 1.0 if df > 1 else 0.0
+    for k in range(2 + odd, df - 1, 2):
+        term *= (k - 1) / k * cos2
+        total += term
+    if odd:
+        return 2 / math.pi * (theta + math.sin(theta) * math.cos(theta) * total)
+    return math.sin(theta) * total
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """Mean, deviation (n - 1) and 95 % t-interval of at least one value."""
+    n, mean = len(values), fmean(values)
+    if n < 2:
+        return Estimate(n=n, mean=mean, sd=None, low=None, high=None)
+    sd = stdev(values)
+    half = t_quantile(n - 1) * sd / math.sqrt(n)
+    return Estimate(n=n, mean=mean, sd=sd, low=mean - half, high=mean + half)
+
+
+def difference(results: Sequence[Result], reference: Sequence[Result]) -> Estimate | None:
+    """top-1 of `results` less `reference`, paired by seed; None where no seed is in both."""
+    ours, theirs = _by_seed(results), _by_seed(reference)
+    pairs = [ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())]
+    return estimate(pairs) if pairs else None
+
+
+def summarise(results: Sequence[Result]) -> tuple[Panel, ...]:
+    """Groups results into comparable panels, the largest comparison first.
+
+    Results of different targets, methods, budgets or recipes never share a mean. Training on the
+    target alone stands in every panel of its target and budget.
+
+    Raises:
+        MixedResultsError: one target was measured on different images or classes, or two
+            different results claim the same seed of the same cell.
+    """
+    _check_measured_alike(results)
+    groups: dict[tuple[Any, ...], list[Result]] = defaultdict(list)
+    alone: dict[tuple[Any, ...], list[Result]] = defaultdict(list)
+    for result in results:
+        source = result.get("source")
+        budget = (result["target"], result.get("per_class"))
+        if source is None:
+            alone[budget].append(result)
+        else:
+            setting = (source.get("recipe"), source.get("images_seen"), result.get("steps"))
+            groups[(*budget, result["method"], *setting)].append(result)
+    covered = {key[:2] for key in groups}
+    for budget in alone.keys() - covered:
+        groups[(*budget, "scratch", None, None, None)] = []
+    panels = [_panel(key, group, alone[key[:2]]) for key, group in groups.items()]
+    return tuple(sorted(panels, key=_panel_order))
+
+
+def _panel_order(panel: Panel) -> tuple[Any, ...]:
+    first = panel.cells[0].results[0]
+    budget = -1 if panel.per_class is None else panel.per_class
+    return (
+        -len(panel.cells),
+        first["num_classes"],
+        panel.target,
+        panel.method,
+        budget,
+        str(panel.setting),
+    )
+
+
+def _panel(key: tuple[Any, ...], group: Sequence[Result], alone: Sequence[Result]) -> Panel:
+    target, per_class, method, recipe, images_seen, steps = key
+    by_cut: dict[tuple[Any, ...], list[Result]] = defaultdict(list)
+    for result in group:
+        source = result["source"]
+        by_cut[source["cut"], source.get("classes_total")].append(result)
+    for result in alone:
+        by_cut[TARGET_ALONE, result.get("steps")].append(result)
+    taxonomy = {
+        cut: rs for cut, rs in by_cut.items() if rs[0].get("source") and _family(rs[0]) == FAMILIES[0]
+    }
+    by_size = sorted(taxonomy, key=lambda c: (_classes(taxonomy[c]), taxonomy[c][0]["source"]["method"] == "leaf"))
+    coarsest, finest = (by_size[0], by_size[-1]) if by_size else (None, None)
+    cells = [
+        _cell(rs, taxonomy.get(finest), taxonomy.get(coarsest)) for rs in by_cut.values()
+    ]
+    cells.sort(key=lambda c: (c.classes_present or math.inf, FAMILIES.index(c.family) if c.family in FAMILIES else 9, c.cut))
+    return Panel(
+        target=target,
+        method=method,
+        per_class=per_class,
+        setting={"recipe": recipe, "images_seen": images_seen, "steps": steps},
+        cells=tuple(cells),
+        finest=finest[0] if finest else None,
+        coarsest=coarsest[0] if coarsest else None,
+    )
+
+
+def _cell(
+    results: Sequence[Result], finest: Sequence[Result] | None, coarsest: Sequence[Result] | None
+) -> Cell:
+    source = results[0].get("source")
+    cut = source["cut"] if source else TARGET_ALONE
+    _check_seeds_differ(results, cut)
+    return Cell(
+        cut=cut,
+        family=_family(results[0]),
+        method=results[0]["method"],
+        classes_present=_classes(results) if source else None,
+        classes_total=source.get("classes_total") if source else None,
+        top1=estimate([r["top1"] for r in results]),
+        to_finest=difference(results, finest) if finest else None,
+        to_coarsest=difference(results, coarsest) if coarsest else None,
+        results=tuple(sorted(results, key=lambda r: (r["seed"], r["digest"]))),
+    )
+
+
+def _family(result: Result) -> str:
+    source = result.get("source")
+    if source is None:
+        return TARGET_ALONE
+    method = str(source["method"])
+    taxonomic = method in ("leaf", "depth", "level")
+    return FAMILIES[0] if taxonomic else _FAMILY_OF_METHOD.get(method, method)
+
+
+def _classes(results: Sequence[Result]) -> float:
+    return fmean(r["source"]["classes_present"] for r in results)
+
+
+def _by_seed(results: Sequence[Result]) -> dict[int, float]:
+    """Seed -> top-1; several label maps of one seed (random controls) count as their mean."""
+    values: dict[int, list[float]] = defaultdict(list)
+    for result in results:
+        values[result["seed"]].append(result["top1"])
+    return {seed: fmean(tops) for seed, tops in values.items()}
+
+
+def _check_measured_alike(results: Sequence[Result]) -> None:
+    first: dict[str, Result] = {}
+    for result in results:
+        other = first.setdefault(result["target"], result)
+        for field in _MEASURED_ALIKE:
+            if result.get(field) != other.get(field):
+                raise MixedResultsError(
+                    f"target {result['target']}: {field} is {other.get(field)} in"
+                    f" {other['path']} and {result.get(field)} in {result['path']}"
+                )
+
+
+def _check_seeds_differ(results: Sequence[Result], cut: str) -> None:
+    seen: dict[tuple[Any, ...], Result] = {}
+    for result in results:
+        source = result.get("source") or {}
+        unit = (source.get("labels_digest"), source.get("run_seed"), result["seed"])
+        other = seen.setdefault(unit, result)
+        if other is not result:
+            raise MixedResultsError(
+                f"two results of {cut} on {result['target']} have seed {result['seed']} and"
+                f" differ: {other['path']} and {result['path']}"
+            )
