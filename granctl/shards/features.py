@@ -1,0 +1,125 @@
+"""What a model sees in each image: the Parquet file of `granctl embed`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from granctl.errors import ManifestMismatchError, MissingInputError
+from granctl.files import replacing
+from granctl.provenance import plain
+
+SCHEMA = 1
+_META = b"granctl.features"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Features:
+    """One vector an image, in the order of the split's rows."""
+
+    checksums: NDArray[np.bytes_]
+    """Shape (n,), dtype S32: xxh3-128 of the image bytes in hex, as in the shard set's index."""
+    labels: NDArray[np.str_]
+    """Shape (n,): the label id of each image."""
+    matrix: NDArray[np.float32]
+    """Shape (n, d)."""
+    run_digest: str
+    """The run whose model made them."""
+    shards_digest: str
+    """Content digest of the shard set."""
+    split: str
+    digest: str
+    """Identity: how they were made, from what."""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """The record of `granctl.provenance`; no part of the identity."""
+
+    def __post_init__(self) -> None:
+        """Checks the shapes.
+
+        Raises:
+            ValueError: they differ in length, or the matrix is not float32 in two dimensions.
+        """
+        if self.matrix.ndim != 2 or self.matrix.dtype != np.float32:
+            raise ValueError("the matrix must be float32 of shape (n, d)")
+        if not len(self.checksums) == len(self.labels) == len(self.matrix):
+            raise ValueError("checksums, labels and matrix differ in length")
+
+    @property
+    def content_digest(self) -> str:
+        """Sha256 over the arrays: a file that was changed is found out."""
+        hasher = hashlib.sha256(str(self.matrix.shape).encode())
+        hasher.update(np.ascontiguousarray(self.checksums.astype("S32")).tobytes())
+        hasher.update("\0".join(self.labels.tolist()).encode())
+        hasher.update(np.ascontiguousarray(self.matrix.astype("<f4")).tobytes())
+        return hasher.hexdigest()
+
+    def write(self, path: Path) -> None:
+        """Writes the file whole, or not at all.
+
+        Raises:
+            OutputNotWritableError: no space, read-only, no permission.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        head = {
+            "schema": SCHEMA,
+            "digest": self.digest,
+            "content_digest": self.content_digest,
+            "run_digest": self.run_digest,
+            "shards_digest": self.shards_digest,
+            "split": self.split,
+            "provenance": plain(self.provenance),
+        }
+        flat = pa.array(np.ascontiguousarray(self.matrix).reshape(-1), pa.float32())
+        table = pa.table(
+            {
+                "checksum": pa.array([c.decode() for c in self.checksums.tolist()], pa.string()),
+                "label": pa.array(self.labels.tolist(), pa.string()).dictionary_encode(),
+                "features": pa.FixedSizeListArray.from_arrays(flat, self.matrix.shape[1]),
+            }
+        ).replace_schema_metadata({_META: json.dumps(head, sort_keys=True)})
+        with replacing(path) as temporary:
+            pq.write_table(table, temporary, compression="zstd")
+
+    @classmethod
+    def read(cls, path: Path) -> Features:
+        """Reads the file and checks its content against the digest that was written with it.
+
+        Raises:
+            MissingInputError: there is no such file.
+            ManifestMismatchError: it holds no features, or was changed.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        hint = "make it again with `granctl embed`"
+        if not path.is_file():
+            raise MissingInputError("features", path, "make them with `granctl embed`")
+        try:
+            table = pq.read_table(path)
+            head = json.loads((table.schema.metadata or {})[_META])
+            width = table.schema.field("features").type.list_size
+            flat = table["features"].combine_chunks().values.to_numpy(zero_copy_only=False)
+            found = cls(
+                checksums=np.array(table["checksum"].to_pylist(), dtype="S32"),
+                labels=np.array(table["label"].to_pylist(), dtype=np.str_),
+                matrix=flat.reshape(-1, width),
+                run_digest=head["run_digest"],
+                shards_digest=head["shards_digest"],
+                split=head["split"],
+                digest=head["digest"],
+                provenance=head["provenance"],
+            )
+        except (pa.ArrowException, OSError, KeyError, ValueError, AttributeError) as error:
+            raise ManifestMismatchError(path, f"not features ({error})", hint) from error
+        if found.content_digest != head["content_digest"]:
+            raise ManifestMismatchError(path, "its content is not what was written", hint)
+        return found

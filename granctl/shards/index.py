@@ -1,0 +1,194 @@
+"""A shard set opened for reading: manifest.json at once, rows of index.parquet when asked.
+
+<shard set>/
+  spec.json             what was asked; written first
+  train-000000.tar      plain WebDataset: key.png|jpg|webp, key.cls, key.json
+  index.parquet         a row an image: shard, offset, size, key, label, checksum, split, ...
+  bad.csv               images left out, if any, with the reason
+  manifest.json         counts, labels, digests; written last
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from granctl.errors import ManifestMismatchError, MissingInputError, NoSuchSplitError
+from granctl.files import read_json
+from granctl.workspace import MANIFEST_NAME
+
+SCHEMA = 1
+INDEX_NAME = "index.parquet"
+HELD_OUT_SPLITS = ("test", "val")
+"""Splits to measure on, the preferred one first."""
+
+_HINT = "make it again with `granctl shards build`"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Rows:
+    """Where the images of one split lie, in the order of the shards; all arrays are (N,)."""
+
+    shard: NDArray[np.int32]
+    """Index into the manifest's list of shards."""
+    offset: NDArray[np.int64]
+    """First byte of the image inside its shard."""
+    size: NDArray[np.int32]
+    """Bytes of the image."""
+    label: NDArray[np.int32]
+    """Index into `ShardSet.labels`."""
+
+    def __len__(self) -> int:
+        return len(self.offset)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ShardSet:
+    """A whole shard set; opening it reads manifest.json only."""
+
+    root: Path
+    manifest: Mapping[str, Any]
+
+    @classmethod
+    def open(cls, path: Path) -> ShardSet:
+        """Opens the shard set in a folder.
+
+        Raises:
+            MissingInputError: there is no such folder.
+            ManifestMismatchError: it is no shard set, or an unfinished one.
+        """
+        if not path.exists():
+            raise MissingInputError("shard set", path, "make one with `granctl shards build`")
+        if not (path / MANIFEST_NAME).is_file():
+            problem = f"not a whole shard set: it has no {MANIFEST_NAME}"
+            hint = "if its build was stopped, run the same `granctl shards build` again"
+            raise ManifestMismatchError(path, problem, hint)
+        manifest = read_json(path / MANIFEST_NAME)
+        if manifest.get("kind") != "shards" or manifest.get("schema") != SCHEMA:
+            found = f"{manifest.get('kind')!r}, schema {manifest.get('schema')!r}"
+            raise ManifestMismatchError(path, f"not a shard set of this version ({found})", _HINT)
+        return cls(root=path, manifest=manifest)
+
+    @property
+    def digest(self) -> str:
+        """Content: the same images under the same labels in the same order and splits.
+
+        The classes in `.cls` and `.json` are no part of it: a cut is looked up at reading.
+        """
+        return str(self.manifest["content_digest"])
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """Label ids, sorted."""
+        return tuple(self.manifest["labels"])
+
+    @cached_property
+    def splits(self) -> tuple[str, ...]:
+        """Those of train, val, test that have images, in this order."""
+        return tuple(self.manifest["splits"])
+
+    @cached_property
+    def label_counts(self) -> Mapping[str, tuple[int, ...]]:
+        """Split -> images of each label, in the order of `labels`."""
+        splits: Mapping[str, Mapping[str, Any]] = self.manifest["splits"]
+        return {name: tuple(split["label_counts"]) for name, split in splits.items()}
+
+    @cached_property
+    def shard_names(self) -> tuple[str, ...]:
+        """File name of each shard; `Rows.shard` points here."""
+        return tuple(shard["name"] for shard in self.manifest["shards"])
+
+    def num_images(self, split: str) -> int:
+        """How many images a split has.
+
+        Raises:
+            NoSuchSplitError: there is no such split.
+        """
+        return sum(self.label_counts[self._known(split)])
+
+    @property
+    def held_out(self) -> str:
+        """The split to measure on: `test` where there is one, else `val`.
+
+        Raises:
+            NoSuchSplitError: there is neither.
+        """
+        for split in HELD_OUT_SPLITS:
+            if split in self.splits:
+                return split
+        raise NoSuchSplitError(self.root, " or ".join(HELD_OUT_SPLITS), self.splits)
+
+    # --- the index ----------------------------------------------------------------------------
+
+    def rows(self, split: str) -> Rows:
+        """Where the images of a split lie and which label each has.
+
+        Raises:
+            NoSuchSplitError: there is no such split.
+            ManifestMismatchError: the index is damaged.
+        """
+        table = self._table(split, ["shard", "offset", "size", "label"])
+        label = table["label"].combine_chunks()
+        index_of_label = {name: i for i, name in enumerate(self.labels)}
+        try:
+            # The index writes labels as a dictionary in its own order of appearance.
+            names = label.dictionary.to_pylist()
+            ours = np.array([index_of_label[name] for name in names], dtype=np.int32)
+        except KeyError as error:
+            problem = f"label {error} is not in the manifest"
+            raise ManifestMismatchError(self.root / INDEX_NAME, problem, _HINT) from error
+        return Rows(
+            shard=table["shard"].to_numpy(),
+            offset=table["offset"].to_numpy(),
+            size=table["size"].to_numpy(),
+            label=ours[label.indices.to_numpy()],
+        )
+
+    def keys(self, split: str) -> NDArray[np.str_]:
+        """The WebDataset key of each row.
+
+        Raises:
+            NoSuchSplitError: there is no such split.
+            ManifestMismatchError: the index is damaged.
+        """
+        return np.array(self._table(split, ["key"])["key"].to_pylist(), dtype=np.str_)
+
+    def checksums(self, split: str) -> NDArray[np.bytes_]:
+        """The xxh3-128 of each row's image bytes: shape (N,), dtype S32, 32 hex digits.
+
+        Raises:
+            NoSuchSplitError: there is no such split.
+            ManifestMismatchError: the index is damaged.
+        """
+        return np.array(self._table(split, ["checksum"])["checksum"].to_pylist(), dtype="S32")
+
+    def _known(self, split: str) -> str:
+        if split not in self.splits:
+            raise NoSuchSplitError(self.root, split, self.splits)
+        return split
+
+    def _table(self, split: str, columns: Sequence[str]) -> Any:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        path = self.root / INDEX_NAME
+        expected = self.num_images(split)
+        try:
+            table = pq.read_table(
+                path,
+                columns=list(columns),
+                filters=[("split", "==", split)],
+                read_dictionary=["label"] if "label" in columns else None,
+            )
+        except (pa.ArrowException, OSError, KeyError) as error:
+            raise ManifestMismatchError(path, f"cannot be read ({error})", _HINT) from error
+        if table.num_rows != expected:
+            problem = f"{table.num_rows} rows of {split}, not {expected} as its manifest says"
+            raise ManifestMismatchError(path, problem, _HINT)
+        return table
