@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -44,7 +46,11 @@ class Session:
         if not artefact.made:
             self.progress.note(f"{artefact.kind} is there already, whole: nothing to do")
         self.workspace.mark_newest(artefact)
-        print(json.dumps(artefact.record()) if self.as_json else artefact.path)  # noqa: T201
+        self.answer(str(artefact.path), artefact.record())
+
+    def answer(self, text: str, record: Mapping[str, Any]) -> None:
+        """Prints the result of a command that makes nothing: text, or one object with --json."""
+        print(json.dumps(record, ensure_ascii=False) if self.as_json else text)  # noqa: T201
 
     def table(self, title: str, columns: list[str], rows: list[list[str]]) -> None:
         """Shows a table on stderr; the first column is text, the others are numbers."""
