@@ -215,6 +215,115 @@ class BadImagesError(UserError):
         )
 
 
+# --- tree: what the user asked ----------------------------------------------------------------
+
+
+class UnknownNodeError(UserError):
+    """A wnid or name that the taxonomy does not have."""
+
+    def __init__(self, name: str, candidates: Sequence[str], where: str) -> None:
+        super().__init__(
+            f"{where} has no node {name!r}",
+            _did_you_mean(
+                candidates, "look for it with `granctl tree show`; names and ids are both taken"
+            ),
+        )
+
+
+class AmbiguousNameError(UserError):
+    """A name that several nodes share; lists each with its gloss."""
+
+    def __init__(self, name: str, candidates: Sequence[tuple[str, str]]) -> None:
+        lines = "".join(f"\n  {wnid}  {text}" for wnid, text in candidates)
+        super().__init__(
+            f"{len(candidates)} nodes are named {name!r}:{lines}",
+            f"give the id instead of the name, such as {candidates[0][0]}",
+        )
+
+
+class UnknownListError(UserError):
+    """A label list that is neither embedded nor a file."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(
+            f"no label list is named {name!r}, and there is no such file",
+            _did_you_mean(
+                near(name, known), f"known: {', '.join(known)}; or a file with one id a line"
+            ),
+        )
+
+
+class BeyondTreeError(UserError):
+    """A depth or level that no label reaches."""
+
+    def __init__(self, option: str, asked: int, deepest: int, policy: str) -> None:
+        super().__init__(
+            f"{option} {asked} lies beyond the tree: under policy {policy!r} the labels"
+            f" reach {option.removeprefix('--')} {deepest}",
+            f"take {option} 0 to {deepest}",
+        )
+
+
+class ClusterCountError(UserError):
+    """A number of clusters that the images cannot be split into."""
+
+    def __init__(self, asked: int, problem: str, fewest: int, most: int) -> None:
+        super().__init__(
+            f"--classes {asked}: {problem}", f"take --classes {fewest} to {most}"
+        )
+
+
+# --- training: what the user asked ------------------------------------------------------------
+
+
+class UnknownRecipeError(UserError):
+    """A recipe that does not come with granctl, and no such file."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(
+            f"no recipe is named {name!r}, and there is no such file",
+            _did_you_mean(near(name, known), f"known: {', '.join(known)}; or a TOML file"),
+        )
+
+
+class OtherImagesError(UserError):
+    """A label map keyed by images, over images that it does not know."""
+
+    def __init__(self, shards: Path, split: str, unknown: int, num: int) -> None:
+        super().__init__(
+            f"{unknown} of {num} images (split {split}) of shard set {shards} are not in the"
+            " label map, which is keyed by the images of another shard set or split",
+            "cluster these images: `granctl tree cut --cluster kmeans --shards` with this set",
+        )
+
+
+class NothingToLearnError(UserError):
+    """No image of a split has a class under the label map."""
+
+    def __init__(self, shards: Path, split: str, num: int) -> None:
+        super().__init__(
+            f"none of the {num} images (split {split}) of {shards} has a class in the label map",
+            "cut at a depth or level that keeps their labels",
+        )
+
+
+class TooFewImagesError(UserError):
+    """Fewer images of a class, or in all, than were asked for."""
+
+    def __init__(self, option: str, asked: int, problem: str, most: int) -> None:
+        super().__init__(f"{option} {asked}: {problem}", f"take {option} {most} or fewer")
+
+
+class NoDeviceError(UserError):
+    """A device that this machine, or this torch, does not have."""
+
+    def __init__(self, device: str, reason: str) -> None:
+        super().__init__(
+            f"--device {device}: {reason}",
+            "leave --device out to take what there is, or say --device cpu",
+        )
+
+
 # --- what was read ---------------------------------------------------------------------------
 
 
@@ -248,6 +357,49 @@ class SourceChangedError(DataError):
 # --- runs ------------------------------------------------------------------------------------
 
 
+class NonFiniteLossError(RunError):
+    """The loss became infinite or no number; nothing of these steps was saved."""
+
+    def __init__(self, first_step: int, last_step: int) -> None:
+        super().__init__(
+            f"the loss is not finite at step {first_step} (seen by step {last_step});"
+            " no checkpoint was written since",
+            "lower the rate with `--set optimizer.lr=...` (finetune.optimizer.lr for a transfer),"
+            " or clip gradients with `--set clip=1`",
+        )
+
+
+class UnfinishedRunError(RunError):
+    """A run that was stopped before its end."""
+
+    def __init__(self, path: Path, command: str) -> None:
+        super().__init__(
+            f"run {path} is not finished: it has no manifest.json",
+            f"go on with it by its command: `{command}`",
+        )
+
+
+class CheckpointMismatchError(RunError):
+    """A checkpoint that belongs to another run."""
+
+    def __init__(self, path: Path, then: str, now: str) -> None:
+        super().__init__(
+            f"checkpoint {path} is of another spec (digest {then}, this run's is {now})",
+            "remove that folder, or run its own command in its own place",
+        )
+
+
+class NoCheckpointError(RunError):
+    """A run without any checkpoint that is whole."""
+
+    def __init__(self, path: Path, faults: Sequence[str]) -> None:
+        found = f": {'; '.join(faults)}" if faults else ""
+        super().__init__(
+            f"run {path} has no whole checkpoint{found}",
+            "remove the run's folder and pretrain it again by its command in spec.json",
+        )
+
+
 class WorkerDiedError(RunError):
     """A process that worked on a cell of a study is gone."""
 
@@ -265,4 +417,64 @@ class NotAResultError(DataError):
         super().__init__(
             f"{path} is not a result: {'; '.join(faults)}",
             "name a result.json that `granctl transfer` made",
+        )
+
+
+# --- tree: what was read ---------------------------------------------------------------------
+
+
+class TaxonomyFaultsError(DataError):
+    """Nodes and edges that are no taxonomy; all faults at once, each with its node."""
+
+    def __init__(self, source: str, faults: Sequence[str]) -> None:
+        noun = "fault" if len(faults) == 1 else "faults"
+        shown = "".join(f"\n  - {fault}" for fault in faults[:20])
+        more = f"\n  and {len(faults) - 20} more" if len(faults) > 20 else ""
+        super().__init__(
+            f"{source} is no taxonomy: {len(faults)} {noun}{shown}{more}",
+            "mend the nodes named above and import it again",
+        )
+        self.faults = tuple(faults)
+
+
+class WrongWordNetError(DataError):
+    """A WordNet whose ids mean other things than those of WordNet 3.0."""
+
+    def __init__(self, path: Path, version: str) -> None:
+        super().__init__(
+            f"{path} is WordNet {version}, by its header; ImageNet's ids are those of WordNet 3.0,"
+            " and the same id means another concept in another version",
+            "give the dict folder of WordNet 3.0 (Debian's package wordnet-base has it)",
+        )
+
+
+class BadLabelListError(DataError):
+    """A label list with faults; all of them are listed, each with its line."""
+
+    def __init__(self, path: Path, faults: Sequence[str]) -> None:
+        shown = "".join(f"\n  - {fault}" for fault in faults[:20])
+        more = f"\n  and {len(faults) - 20} more" if len(faults) > 20 else ""
+        super().__init__(
+            f"label list {path}: {len(faults)} faults{shown}{more}",
+            "one id a line, and after a tab the number of its images, if it is known",
+        )
+
+
+class LabelsNotInTaxonomyError(DataError):
+    """Labels of a list that the taxonomy does not know."""
+
+    def __init__(self, list_name: str, missing: Sequence[str], taxonomy: str) -> None:
+        super().__init__(
+            f"{taxonomy} lacks {len(missing)} labels of list {list_name!r}: {listing(missing)}",
+            "remove them from the list, or give the taxonomy they come from with --taxonomy",
+        )
+
+
+class FeaturesMismatchError(DataError):
+    """Features of other images than those of the shard set."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(
+            f"{path}: {problem}",
+            "make them again: `granctl embed --shards` with the shard set that you cluster",
         )

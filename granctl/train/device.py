@@ -1,0 +1,88 @@
+"""Where it is computed: device, threads, workers; no part of any identity."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from granctl.errors import NoDeviceError
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Machine:
+    """What a user says about the machine."""
+
+    device: str = "auto"
+    """auto (CUDA where there is one, else CPU), cpu, cuda or cuda:N."""
+    threads: int = 1
+    """CPU threads of torch. One: more slow small networks down, and two on two busy cores were
+    seen to cost 40 x; on one thread runs repeat bit for bit."""
+    workers: int | None = None
+    """Processes that decode images which do not fit in memory; None: one a core, less one."""
+
+    @property
+    def num_workers(self) -> int:
+        """Processes that decode."""
+        return max(1, (os.cpu_count() or 1) - 1) if self.workers is None else self.workers
+
+
+def open_device(machine: Machine) -> torch.device:
+    """The device that was asked for.
+
+    Raises:
+        NoDeviceError: it is not there.
+    """
+    import torch
+
+    if machine.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(machine.device)
+    except RuntimeError as error:
+        raise NoDeviceError(machine.device, "not the name of a device") from error
+    if device.type not in ("cpu", "cuda"):
+        raise NoDeviceError(machine.device, "only cpu and cuda are supported")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        reason = "this torch was built without CUDA"
+        if torch.version.cuda is not None:
+            reason = "torch finds no CUDA device here"
+        raise NoDeviceError(machine.device, reason)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise NoDeviceError(machine.device, f"there are {torch.cuda.device_count()} CUDA devices")
+    return device
+
+
+@contextmanager
+def threads(machine: Machine) -> Iterator[None]:
+    """Torch's number of CPU threads while it lasts."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(machine.threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def precision(device: torch.device) -> str:
+    """bfloat16 where a CUDA device computes it, else float32."""
+    import torch
+
+    with_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return "bfloat16" if with_bf16 else "float32"
+
+
+def autocast(device: torch.device) -> AbstractContextManager[Any]:
+    """Computes matrix products in bfloat16 where `precision` says so."""
+    import torch
+
+    if precision(device) == "float32":
+        return nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16)

@@ -1,0 +1,259 @@
+"""What a training is, apart from data and seed: frozen tables, read from TOML; loads no torch."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from granctl import spec
+from granctl.errors import BadOptionError, UnknownRecipeError
+from granctl.train.schedule import Schedule
+
+RECIPES = Path(__file__).parent.parent / "recipes"
+DEFAULT_RECIPE = "embedded-resnet"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Model:
+    """An architecture; sizes that torchvision fixes by name are not set here."""
+
+    name: Literal["small-resnet", "small-vit", "vit_b_16", "resnet18", "resnet34", "resnet50"]
+    width: int | None = None
+    """Channels of the small ResNet's stem, or of the small ViT's tokens."""
+    stages: tuple[float, ...] | None = None
+    """Small ResNet: channels of each block as a multiple of `width`; each halves the image."""
+    depth: int | None = None
+    """Small ViT: number of blocks."""
+    heads: int | None = None
+    """Small ViT: attention heads a block; must divide `width`."""
+    patch: int | None = None
+    """Small ViT: side of a patch in pixels; must divide the resolution."""
+    dropout: float = 0.0
+    """ViTs: share of activations dropped in training."""
+    representation_size: int | None = None
+    """vit_b_16: width of the tanh layer before the head; left out when finetuning, as published."""
+
+    def faults(self) -> list[str]:
+        """What the types cannot say: each architecture takes its own keys and no others."""
+        takes = {
+            "small-resnet": {"width", "stages"},
+            "small-vit": {"width", "depth", "heads", "patch"},
+        }.get(self.name, set())
+        found = []
+        for key in ("width", "stages", "depth", "heads", "patch"):
+            given = getattr(self, key) is not None
+            if given and key not in takes:
+                found.append(f"{key}: {self.name} does not take it")
+            elif not given and key in takes:
+                found.append(f"{key}: missing, {self.name} needs it")
+        if self.heads and self.width and self.width % self.heads:
+            found.append(f"heads: {self.heads} does not divide the width {self.width}")
+        if self.representation_size is not None and self.name != "vit_b_16":
+            found.append(f"representation_size: {self.name} does not take it")
+        return found
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Optimizer:
+    """The optimizer of one training."""
+
+    name: Literal["adamw", "sgd"]
+    lr: float
+    """Peak learning rate, at the batch size of the recipe."""
+    weight_decay: float = 0.0
+    """Decoupled and times the learning rate for adamw (torch's unit), an L2 gradient for sgd;
+    on matrices and convolutions only, unless `decay_all`."""
+    decay_all: bool = False
+    """Decay biases and norms too."""
+    betas: tuple[float, ...] = (0.9, 0.999)
+    """adamw."""
+    momentum: float = 0.9
+    """sgd."""
+    nesterov: bool = False
+    """sgd."""
+
+    def faults(self) -> list[str]:
+        """What the types cannot say."""
+        found = [] if self.lr > 0 else [f"lr: {self.lr} is not positive"]
+        if self.weight_decay < 0:
+            found.append(f"weight_decay: {self.weight_decay} is negative")
+        if len(self.betas) != 2:
+            found.append("betas: two numbers were expected")
+        return found
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Augment:
+    """How a training image is changed; each choice follows from (seed, epoch, position)."""
+
+    kind: Literal["none", "shift", "resized-crop"] = "none"
+    """shift: pad by `pad` pixels and crop back, for small images; resized-crop: a random area and
+    aspect ratio (the Inception crop), for photographs."""
+    pad: int = 2
+    """shift: pixels on each side."""
+    flip: bool = True
+    """Mirror every second image, by chance."""
+    scale: tuple[float, ...] = (0.08, 1.0)
+    """resized-crop: share of the image's area, least and most."""
+    ratio: tuple[float, ...] = (0.75, 4 / 3)
+    """resized-crop: width over height, least and most."""
+
+    def faults(self) -> list[str]:
+        """What the types cannot say."""
+        found = []
+        for name in ("scale", "ratio"):
+            pair = getattr(self, name)
+            if len(pair) != 2 or not 0 < pair[0] <= pair[1]:
+                found.append(f"{name}: two positive numbers, least and most, were expected")
+        if self.pad < 0:
+            found.append(f"pad: {self.pad} is negative")
+        return found
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Input:
+    """What a network is shown."""
+
+    resolution: int
+    """Side of the square image in pixels."""
+    channels: Literal[1, 3] | None = None
+    """1 grey, 3 colour; None: as the first training image is."""
+    eval_resize: int | None = None
+    """Short side before the centre crop when no augmentation crops; None: the resolution."""
+    mean: tuple[float, ...] = (0.5,)
+    """Subtracted from pixels in 0..1; one number, or one a channel."""
+    std: tuple[float, ...] = (0.5,)
+    """Then divided by."""
+
+    def faults(self) -> list[str]:
+        """What the types cannot say."""
+        found = [] if self.resolution > 0 else [f"resolution: {self.resolution} is not positive"]
+        if min(self.std, default=0) <= 0:
+            found.append("std: positive numbers were expected")
+        if {len(self.mean), len(self.std)} - {1, self.channels or 3}:
+            found.append("mean and std: one number, or one a channel, was expected")
+        if self.eval_resize is not None and self.eval_resize < self.resolution:
+            found.append("eval_resize: smaller than the resolution")
+        return found
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Transfer:
+    """One way to train on a target: what differs from the pretraining."""
+
+    optimizer: Optimizer
+    schedule: Schedule = field(default_factory=Schedule)
+    steps: int
+    """Steps of the whole training, whatever the number of images."""
+    batch_size: int
+    """Images a step; all of them where the target has fewer."""
+    clip: float | None = None
+    """Largest norm of the gradient; None: not clipped."""
+    augment: Augment | None = None
+    """None: the recipe's."""
+    label_smoothing: float = 0.0
+    """Share of the target spread over all classes; cross-entropy only."""
+
+    def faults(self) -> list[str]:
+        """What the types cannot say."""
+        return _not_positive(self, "steps", "batch_size")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """A whole training: pretraining, and the three ways to train on a target."""
+
+    name: str
+    """The file's name, without .toml."""
+    about: str
+    """One sentence: what it is for and where it is from."""
+    model: Model
+    input: Input
+    optimizer: Optimizer
+    schedule: Schedule = field(default_factory=Schedule)
+    epochs: int
+    batch_size: int
+    """Images a step."""
+    loss: Literal["auto", "cross-entropy", "sigmoid"] = "auto"
+    """auto: sigmoid where a label that is present has several classes, else cross-entropy."""
+    label_smoothing: float = 0.0
+    """Share of the target spread over all classes; cross-entropy only."""
+    clip: float | None = None
+    """Largest norm of the gradient; None: not clipped."""
+    augment: Augment = field(default_factory=Augment)
+    finetune: Transfer
+    """The whole network, with a new head that starts at zero."""
+    scratch: Transfer
+    """The same network from random weights."""
+    linear: Transfer
+    """A new head on frozen features."""
+
+    def faults(self) -> list[str]:
+        """What the types cannot say."""
+        found = _not_positive(self, "epochs", "batch_size")
+        if self.model.patch and self.input.resolution % self.model.patch:
+            found.append(f"model.patch: does not divide the resolution {self.input.resolution}")
+        return found
+
+
+def _not_positive(value: Any, *names: str) -> list[str]:
+    return [f"{n}: {getattr(value, n)} is not positive" for n in names if getattr(value, n) < 1]
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with granctl."""
+    return sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
+def load_recipe(name_or_path: str, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """A recipe by name, or from a TOML file, with dotted keys set.
+
+    Raises:
+        UnknownRecipeError: no recipe has that name, and no file.
+        SpecError: unknown keys, wrong types or values; all of them.
+
+    Example:
+        >>> load_recipe("embedded-resnet", {"optimizer.lr": 0.5}).optimizer.lr
+        0.5
+    """
+    path = RECIPES / f"{name_or_path}.toml"
+    if name_or_path not in recipe_names():
+        path = Path(name_or_path)
+        if not path.is_file():
+            raise UnknownRecipeError(name_or_path, recipe_names())
+    table = {"name": path.stem, **spec.load_toml(path)}
+    return recipe_of(spec.override(table, overrides or {}), f"recipe {name_or_path}")
+
+
+def recipe_of(table: Mapping[str, Any], where: str) -> Recipe:
+    """A recipe from a table, as a run's spec.json holds it.
+
+    Raises:
+        SpecError: it is none.
+    """
+    return spec.parse(Recipe, table, where)
+
+
+def settings(pairs: list[str]) -> dict[str, Any]:
+    """`["optimizer.lr=0.1"]` as {"optimizer.lr": 0.1}: values as in TOML, else a bare word.
+
+    Raises:
+        BadOptionError: no equals sign.
+
+    Example:
+        >>> settings(["optimizer.name=sgd", "augment.flip=false", "clip=1"])
+        {'optimizer.name': 'sgd', 'augment.flip': False, 'clip': 1}
+    """
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key:
+            raise BadOptionError("--set", f"{pair!r} is not KEY=VALUE", "such as optimizer.lr=0.1")
+        try:
+            found[key.strip()] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            found[key.strip()] = text.strip()
+    return found
