@@ -1,0 +1,74 @@
+"""What a cut says of itself: how many classes, how large, how nested."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from granctl.tree.labelmap import LabelMap
+from granctl.tree.parents import POLICIES, above, parent_rows
+from granctl.tree.taxonomy import Taxonomy
+
+
+def describe(label_map: LabelMap, taxonomy: Taxonomy) -> dict[str, Any]:
+    """Facts about a label map, as JSON types.
+
+    classes: how many. labels: how many the map knows (images, if it is keyed by image).
+    multi_label: labels with several classes. dropped: labels with none. nested: classes that lie
+    above another class, along the map's parent policy (over both relations where it has none).
+    singletons: classes of one label. largest: the class of most labels. at_root_frac: the
+    fraction of labels that carry a root of the taxonomy.
+    """
+    per_label = np.diff(label_map.offsets)
+    sizes = np.bincount(label_map.classes, minlength=label_map.num_classes)
+    return {
+        "classes": label_map.num_classes,
+        "labels": len(label_map.labels),
+        "multi_label": int((per_label > 1).sum()),
+        "dropped": int((per_label == 0).sum()),
+        "policy": label_map.params.get("policy"),
+        "nested": num_nested(label_map, taxonomy),
+        "singletons": int((sizes == 1).sum()),
+        "largest": _largest(label_map, sizes.tolist()),
+        "at_root_frac": _at_root_frac(label_map, taxonomy),
+        "method": label_map.method,
+        "keyed_by": label_map.keyed_by,
+        "list": label_map.params.get("list"),
+        "params": dict(label_map.params),
+        "inputs": dict(label_map.inputs),
+    }
+
+
+def num_nested(label_map: LabelMap, taxonomy: Taxonomy) -> int:
+    """How many classes lie above another class; classes that are no nodes are not nested."""
+    policy = label_map.params.get("policy")
+    nodes = _class_nodes(label_map, taxonomy)
+    marked = np.zeros(len(taxonomy), bool)
+    marked[nodes[nodes >= 0]] = True
+    rows = parent_rows(taxonomy, policy if policy in POLICIES else "all-with-instances")
+    return int((above(taxonomy, rows, marked) & marked).sum())
+
+
+def _class_nodes(label_map: LabelMap, taxonomy: Taxonomy) -> np.ndarray[Any, np.dtype[np.int64]]:
+    index_of = taxonomy.index_of
+    return np.array([index_of.get(i, -1) for i in label_map.class_ids], np.int64)
+
+
+def _largest(label_map: LabelMap, sizes: list[int]) -> dict[str, Any] | None:
+    if not sizes:
+        return None
+    # Of equals the first.
+    index = max(range(len(sizes)), key=lambda i: (sizes[i], -i))
+    name = label_map.class_names[index]
+    return {"id": label_map.class_ids[index], "name": name, "labels": sizes[index]}
+
+
+def _at_root_frac(label_map: LabelMap, taxonomy: Taxonomy) -> float:
+    if not len(label_map.labels):
+        return 0.0
+    nodes = _class_nodes(label_map, taxonomy)
+    is_root = (nodes >= 0) & (nodes < len(taxonomy.roots))
+    row_of_class = np.repeat(np.arange(len(label_map.labels)), np.diff(label_map.offsets))
+    at_root = np.unique(row_of_class[is_root[label_map.classes]])
+    return len(at_root) / len(label_map.labels)
