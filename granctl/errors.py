@@ -161,6 +161,16 @@ class NoSuchSplitError(UserError):
         )
 
 
+class NoSuchKeyError(UserError):
+    """A shard set has no image with this key."""
+
+    def __init__(self, path: Path, key: str) -> None:
+        super().__init__(
+            f"shard set {path} has no image with the key {key!r}",
+            "keys stand in the column `key` of its index.parquet",
+        )
+
+
 class SourceLayoutError(UserError):
     """A folder of images is not laid out as any form that is read."""
 

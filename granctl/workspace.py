@@ -181,7 +181,7 @@ def folder_state(path: Path, spec_digest: str) -> FolderState:
     Raises:
         OutputExistsError: it holds something else.
     """
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+    if not path.exists() or (path.is_dir() and all(p.suffix == ".tmp" for p in path.iterdir())):
         return "absent"
     if not (path / SPEC_NAME).is_file():
         raise OutputExistsError(path, "something that granctl did not make")

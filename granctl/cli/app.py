@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from granctl.cli import shards
+
 app = typer.Typer(
     name="granctl",
     help="At which label granularity should you pretrain for your target?",
@@ -11,3 +13,4 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(shards.app, name="shards")

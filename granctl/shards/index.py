@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from granctl.errors import ManifestMismatchError, MissingInputError, NoSuchSplitError
 from granctl.files import read_json
+from granctl.shards.listing import SPLITS
 from granctl.workspace import MANIFEST_NAME
 
 SCHEMA = 1
@@ -91,13 +92,13 @@ class ShardSet:
     @cached_property
     def splits(self) -> tuple[str, ...]:
         """Those of train, val, test that have images, in this order."""
-        return tuple(self.manifest["splits"])
+        return tuple(split for split in SPLITS if split in self.manifest["splits"])
 
     @cached_property
     def label_counts(self) -> Mapping[str, tuple[int, ...]]:
         """Split -> images of each label, in the order of `labels`."""
-        splits: Mapping[str, Mapping[str, Any]] = self.manifest["splits"]
-        return {name: tuple(split["label_counts"]) for name, split in splits.items()}
+        recorded = self.manifest["splits"]
+        return {split: tuple(recorded[split]["label_counts"]) for split in self.splits}
 
     @cached_property
     def shard_names(self) -> tuple[str, ...]:

@@ -1,0 +1,86 @@
+"""`granctl shards`: images to WebDataset shards, and what is in them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from granctl.cli.options import Json, Out, Quiet, Seed, Shards, Source, WorkspaceFolder
+
+app = typer.Typer(help="Images in, WebDataset shards out.", no_args_is_help=True)
+
+
+class _OnBadImage(StrEnum):
+    fail = "fail"
+    skip = "skip"
+
+
+class _Order(StrEnum):
+    shuffled = "shuffled"
+    source = "source"
+
+
+@app.command()
+def build(
+    source: Source = "embedded",
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", help="A label map for .cls [default: each label is a class]."),
+    ] = None,
+    out: Out = None,
+    seed: Seed = 0,
+    on_bad_image: Annotated[
+        _OnBadImage, typer.Option(help="Images that do not decode: stop, or leave them out.")
+    ] = _OnBadImage.fail,
+    order: Annotated[_Order, typer.Option(help="Order of the images.")] = _Order.shuffled,
+    shard_images: Annotated[int, typer.Option(help="Most images in a shard.")] = 10_000,
+    shard_bytes: Annotated[int, typer.Option(help="Most bytes in a shard.")] = 256 * 2**20,
+    holdout_frac: Annotated[
+        float, typer.Option(help="Part of each label held out where a source has one split.")
+    ] = 0.1,
+    json: Json = False,
+    quiet: Quiet = False,
+    workspace: WorkspaceFolder = None,
+) -> None:
+    """Write images as WebDataset shards with an index; the same command again goes on."""
+    from granctl.cli.console import Session
+    from granctl.shards.write import BuildSpec, build_shards
+    from granctl.study.lookup import class_lookup
+
+    session = Session(workspace, as_json=json, quiet=quiet)
+    spec = BuildSpec(
+        source=source or "embedded",
+        classes=class_lookup(labels) if labels else None,
+        seed=seed,
+        order=order.value,
+        on_bad_image=on_bad_image.value,
+        shard_images=shard_images,
+        shard_bytes=shard_bytes,
+        holdout_frac=holdout_frac,
+    )
+    session.emit(build_shards(session.workspace, spec, out, session.progress))
+
+
+@app.command()
+def show(
+    key: Annotated[
+        str | None, typer.Argument(help="Show this image instead: a key, such as 000000042.")
+    ] = None,
+    shards: Shards = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    workspace: WorkspaceFolder = None,
+) -> None:
+    """Show images a label and split, or everything about one image."""
+    from granctl.cli.console import Session
+    from granctl.shards.index import ShardSet
+    from granctl.shards.show import describe, describe_image, image_table, label_table
+
+    session = Session(workspace, as_json=json, quiet=quiet)
+    opened = ShardSet.open(session.given_or_newest(shards, "shards"))
+    record = describe_image(opened, key) if key else describe(opened)
+    session.table(*(image_table(record) if key else label_table(opened)))
+    session.answer(str(record["path"]), record)

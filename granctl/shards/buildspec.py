@@ -1,0 +1,63 @@
+"""What `granctl shards build` is asked, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from granctl.errors import BadOptionError
+from granctl.shards.plan import Order
+from granctl.shards.sources import EMBEDDED
+
+OnBadImage = Literal["fail", "skip"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClassLookup:
+    """What a label map says about labels, as plain values: rooms below never see the map."""
+
+    digest: str
+    """Identity of the label map."""
+    class_of: Mapping[str, tuple[int, ...]]
+    """Label -> its classes, the first one first; an empty tuple: the cut drops the label."""
+    num_classes: int
+    list_name: str
+    """The label list that the map is over, for messages."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildSpec:
+    """What `granctl shards build` is asked."""
+
+    source: str = EMBEDDED
+    """`embedded`, the name of a registered data set, or a folder."""
+    classes: ClassLookup | None = None
+    """What `.cls` and `.json` say; None: each label is a class, numbered in sorted order."""
+    seed: int = 0
+    """Order of the images, and which are held out."""
+    order: Order = "shuffled"
+    """`shuffled` over each whole split, or as in the `source`."""
+    on_bad_image: OnBadImage = "fail"
+    """Whether images that do not decode stop the build or are left out; no part of the identity:
+    a whole shard set is the same under both."""
+    shard_images: int = 10_000
+    """Most images in a shard."""
+    shard_bytes: int = 256 * 2**20
+    """Most bytes in a shard, headers and padding counted."""
+    holdout_frac: float = 0.1
+    """Of a source with training images only: the part of each label that becomes `val`."""
+
+    def check(self) -> None:
+        """Checks the values.
+
+        Raises:
+            BadOptionError: one of them cannot be used.
+        """
+        if self.shard_images < 1:
+            raise BadOptionError("--shard-images", f"{self.shard_images} is below 1", "give 1 up")
+        if self.shard_bytes < 1:
+            raise BadOptionError("--shard-bytes", f"{self.shard_bytes} is below 1", "give 1 up")
+        if not 0 <= self.holdout_frac < 1:
+            problem = f"{self.holdout_frac} is no fraction in [0, 1)"
+            raise BadOptionError("--holdout-frac", problem, "give a fraction such as 0.1")

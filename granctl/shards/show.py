@@ -1,0 +1,101 @@
+"""What is in a shard set, for people: images a label and split, or one image."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from granctl.errors import ManifestMismatchError, NoSuchKeyError
+from granctl.shards.index import INDEX_NAME, ShardSet
+from granctl.shards.tar import BLOCK, padded
+
+Table = tuple[str, list[str], list[list[str]]]
+"""Title, columns, rows."""
+
+
+def describe(shards: ShardSet) -> dict[str, Any]:
+    """The numbers of a shard set, as `granctl shards show --json` prints them."""
+    splits = {
+        split: {
+            "images": shards.num_images(split),
+            "bytes": shards.manifest["splits"][split]["image_bytes"],
+            "label_counts": dict(zip(shards.labels, shards.label_counts[split], strict=True)),
+        }
+        for split in shards.splits
+    }
+    return {
+        "kind": "shards",
+        "schema": 1,
+        "path": str(shards.root),
+        "digest": shards.manifest["digest"],
+        "content_digest": shards.digest,
+        "images": sum(split["images"] for split in splits.values()),
+        "labels": len(shards.labels),
+        "classes": shards.manifest["classes"]["num_classes"],
+        "shards": len(shards.shard_names),
+        "bytes": sum(shard["bytes"] for shard in shards.manifest["shards"]),
+        "bad_images": shards.manifest["bad_images"],
+        "splits": splits,
+    }
+
+
+def label_table(shards: ShardSet, most: int = 40) -> Table:
+    """Images a label and split; the labels after the first `most` are counted, not listed."""
+    columns = ["label", *shards.splits]
+    by_label = list(zip(*(shards.label_counts[split] for split in shards.splits), strict=True))
+    rows = [
+        [label, *(f"{num:,}" for num in nums)]
+        for label, nums in zip(shards.labels[:most], by_label, strict=False)
+    ]
+    if len(shards.labels) > most:
+        rest = [sum(nums) for nums in zip(*by_label[most:], strict=True)]
+        rows.append([f"{len(shards.labels) - most} more labels", *(f"{num:,}" for num in rest)])
+    rows.append(["images", *(f"{shards.num_images(split):,}" for split in shards.splits)])
+    sizes = (shards.manifest["splits"][split]["image_bytes"] for split in shards.splits)
+    rows.append(["megabytes", *(f"{size / 1e6:,.1f}" for size in sizes)])
+    return shards.root.name, columns, rows
+
+
+def describe_image(shards: ShardSet, key: str) -> dict[str, Any]:
+    """The index row of one image, with what its `.json` says.
+
+    Raises:
+        NoSuchKeyError: the shard set has no such key.
+        ManifestMismatchError: the index is damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = shards.root / INDEX_NAME
+    try:
+        found = pq.read_table(path, filters=[("key", "==", key)]).to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        hint = "make it again with `granctl shards build`"
+        raise ManifestMismatchError(path, f"cannot be read ({error})", hint) from error
+    if not found:
+        raise NoSuchKeyError(shards.root, key)
+    row: dict[str, Any] = found[0]
+    row["shard"] = shards.shard_names[row["shard"]]
+    tar = shards.root / row["shard"]
+    return {"kind": "image", "schema": 1, "path": str(tar), **row, **_sidecar(tar, row)}
+
+
+def _sidecar(tar: Any, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Classes and source from the `.json` member, two members after the image."""
+    header_at = row["offset"] + padded(row["size"]) + 2 * BLOCK
+    try:
+        with tar.open("rb") as file:
+            file.seek(header_at)
+            size = int(file.read(BLOCK)[124:135], 8)
+            value = json.loads(file.read(size))
+            return {"classes": value["classes"], "source": value["source"]}
+    except (OSError, ValueError, KeyError) as error:
+        hint = "make it again with `granctl shards build`"
+        raise ManifestMismatchError(tar, f"{row['key']}.json is damaged ({error})", hint) from error
+
+
+def image_table(record: Mapping[str, Any]) -> Table:
+    """One image as a table of fields."""
+    rows = [[name, str(value)] for name, value in record.items() if name not in ("kind", "schema")]
+    return str(record["key"]), ["field", "value"], rows
