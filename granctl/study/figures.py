@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from granctl.files import replacing
-from granctl.study.summary import TARGET_ALONE, Cell, Panel
+from granctl.study.summary import TARGET_ALONE, Panel, Point
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,9 +46,11 @@ def draw_curves(panels: Sequence[Panel], svg: Path, png: Path) -> None:
         "svg.hashsalt": "granctl",
         "svg.fonttype": "path",
     }
-    with mpl.rc_context(style):
+    with mpl.rc_context(cast(Any, style)):
         figure = Figure(figsize=(_WIDTH_IN, _HEIGHT_IN * len(panels)), layout="constrained")
-        for axes, panel in zip(figure.subplots(len(panels), 1, squeeze=False)[:, 0], panels):
+        for axes, panel in zip(
+            figure.subplots(len(panels), 1, squeeze=False)[:, 0], panels, strict=True
+        ):
             _draw(axes, panel)
         with replacing(svg) as temporary:
             figure.savefig(temporary, format="svg", metadata={"Date": None})
@@ -58,22 +61,26 @@ def draw_curves(panels: Sequence[Panel], svg: Path, png: Path) -> None:
 def panel_title(panel: Panel) -> str:
     """What a panel compares, for people: target, method, labelled images a class."""
     how = {"finetune": "fine-tuned", "linear": "linear probe", "scratch": "trained alone"}
-    budget = "all labelled images" if panel.per_class is None else f"{panel.per_class} labelled images a class"
+    budget = (
+        "all labelled images"
+        if panel.per_class is None
+        else f"{panel.per_class} labelled images a class"
+    )
     return f"{panel.target}, {how.get(panel.method, panel.method)}, {budget}"
 
 
 def _draw(axes: Axes, panel: Panel) -> None:
-    for family in dict.fromkeys(c.family for c in panel.cells):
-        cells = [c for c in panel.cells if c.family == family]
+    for family in dict.fromkeys(c.family for c in panel.points):
+        points = [c for c in panel.points if c.family == family]
         if family == TARGET_ALONE:
-            for cell in cells:
-                _draw_band(axes, cell)
+            for point in points:
+                _draw_band(axes, point)
         else:
-            _draw_line(axes, family, cells)
-    counts = sorted({c.classes_present for c in panel.cells if c.classes_present is not None})
+            _draw_line(axes, family, points)
+    counts = sorted({c.classes_present for c in panel.points if c.classes_present is not None})
     if counts:
         axes.set_xscale("log")
-        axes.set_xticks(counts, [f"{c:,.0f}" for c in counts])
+        axes.set_xticks(counts, spaced_labels(counts))
         axes.set_xticks([], minor=True)
         axes.set_xlim(counts[0] / 1.25, counts[-1] * 1.25)
     else:
@@ -88,16 +95,27 @@ def _draw(axes: Axes, panel: Panel) -> None:
     axes.legend(frameon=False, fontsize=8, loc="best")
 
 
+def spaced_labels(counts: Sequence[float]) -> list[str]:
+    """A label for each sorted count; empty where it would touch the one before (log scale)."""
+    room = 0.035 * math.log(counts[-1] / counts[0])
+    labels, last = [], -math.inf
+    for value in counts:
+        free = math.log(value) - last >= room
+        labels.append(f"{value:,.0f}" if free else "")
+        last = math.log(value) if free else last
+    return labels
+
+
 def _complement(per_cent: Any) -> Any:
     return 100 - per_cent
 
 
-def _draw_line(axes: Axes, family: str, cells: Sequence[Cell]) -> None:
+def _draw_line(axes: Axes, family: str, points: Sequence[Point]) -> None:
     colour, marker, line = STYLE_OF_FAMILY.get(family, _OTHER_STYLE)
     axes.errorbar(
-        [c.classes_present or 0 for c in cells],
-        [100 * c.top1.mean for c in cells],
-        yerr=[100 * (c.top1.sd or 0) for c in cells],
+        [c.classes_present or 0 for c in points],
+        [100 * c.top1.mean for c in points],
+        yerr=[100 * (c.top1.sd or 0) for c in points],
         color=colour,
         marker=marker,
         linestyle=line,
@@ -108,7 +126,7 @@ def _draw_line(axes: Axes, family: str, cells: Sequence[Cell]) -> None:
     )
 
 
-def _draw_band(axes: Axes, cell: Cell) -> None:
-    mean, sd = 100 * cell.top1.mean, 100 * (cell.top1.sd or 0)
+def _draw_band(axes: Axes, point: Point) -> None:
+    mean, sd = 100 * point.top1.mean, 100 * (point.top1.sd or 0)
     axes.axhspan(mean - sd, mean + sd, color=_BAND, alpha=0.18, linewidth=0)
     axes.axhline(mean, color=_BAND, linewidth=1, linestyle=(0, (1, 1.5)), label=TARGET_ALONE)

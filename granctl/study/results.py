@@ -83,7 +83,9 @@ def results_frame(source: Workspace | Sequence[Path] | None = None) -> pd.DataFr
 
 def _whole_results(folder: Path) -> list[Path]:
     """The result.json of each finished folder directly below `folder`."""
-    return sorted(p for p in folder.glob(f"*/{RESULT_NAME}") if (p.parent / MANIFEST_NAME).is_file())
+    return sorted(
+        p for p in folder.glob(f"*/{RESULT_NAME}") if (p.parent / MANIFEST_NAME).is_file()
+    )
 
 
 def _results_at(path: Path) -> list[Path]:

@@ -42,7 +42,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Cell:
+class Point:
     """All seeds of one source cut (or of the target alone) on one target."""
 
     cut: str
@@ -56,7 +56,7 @@ class Cell:
     """Classes that the label map knows."""
     top1: Estimate
     to_finest: Estimate | None
-    """top-1 less that of the finest taxonomy cut, by seed; None where no seed is shared."""
+    """top-1 less the finest taxonomy cut's, by seed; None for itself and without a shared seed."""
     to_coarsest: Estimate | None
     results: tuple[Result, ...]
     """By seed."""
@@ -75,8 +75,8 @@ class Panel:
     method: str
     per_class: int | None
     setting: Mapping[str, Any]
-    """recipe, images_seen (of pretraining) and steps (of the transfer), shared by its cells."""
-    cells: tuple[Cell, ...]
+    """recipe, images_seen (of pretraining) and steps (of the transfer), shared by its points."""
+    points: tuple[Point, ...]
     """By number of classes, then name; the target alone last."""
     finest: str | None
     """The taxonomy cut with the most classes present: the leaf cut where it was run."""
@@ -139,7 +139,7 @@ def summarise(results: Sequence[Result]) -> tuple[Panel, ...]:
 
     Raises:
         MixedResultsError: one target was measured on different images or classes, or two
-            different results claim the same seed of the same cell.
+            different results claim the same seed of the same point.
     """
     _check_measured_alike(results)
     groups: dict[tuple[Any, ...], list[Result]] = defaultdict(list)
@@ -160,10 +160,10 @@ def summarise(results: Sequence[Result]) -> tuple[Panel, ...]:
 
 
 def _panel_order(panel: Panel) -> tuple[Any, ...]:
-    first = panel.cells[0].results[0]
+    first = panel.points[0].results[0]
     budget = -1 if panel.per_class is None else panel.per_class
     return (
-        -len(panel.cells),
+        -len(panel.points),
         first["num_classes"],
         panel.target,
         panel.method,
@@ -181,32 +181,39 @@ def _panel(key: tuple[Any, ...], group: Sequence[Result], alone: Sequence[Result
     for result in alone:
         by_cut[TARGET_ALONE, result.get("steps")].append(result)
     taxonomy = {
-        cut: rs for cut, rs in by_cut.items() if rs[0].get("source") and _family(rs[0]) == FAMILIES[0]
+        cut: rs
+        for cut, rs in by_cut.items()
+        if rs[0].get("source") and _family(rs[0]) == FAMILIES[0]
     }
-    by_size = sorted(taxonomy, key=lambda c: (_classes(taxonomy[c]), taxonomy[c][0]["source"]["method"] == "leaf"))
+    by_size = sorted(taxonomy, key=lambda c: (_classes(taxonomy[c]), _is_leaf(taxonomy[c])))
     coarsest, finest = (by_size[0], by_size[-1]) if by_size else (None, None)
-    cells = [
-        _cell(rs, taxonomy.get(finest), taxonomy.get(coarsest)) for rs in by_cut.values()
+    points = [
+        _point(
+            rs,
+            taxonomy[finest] if finest and cut != finest else None,
+            taxonomy[coarsest] if coarsest and cut != coarsest else None,
+        )
+        for cut, rs in by_cut.items()
     ]
-    cells.sort(key=lambda c: (c.classes_present or math.inf, FAMILIES.index(c.family) if c.family in FAMILIES else 9, c.cut))
+    points.sort(key=_point_order)
     return Panel(
         target=target,
         method=method,
         per_class=per_class,
         setting={"recipe": recipe, "images_seen": images_seen, "steps": steps},
-        cells=tuple(cells),
+        points=tuple(points),
         finest=finest[0] if finest else None,
         coarsest=coarsest[0] if coarsest else None,
     )
 
 
-def _cell(
+def _point(
     results: Sequence[Result], finest: Sequence[Result] | None, coarsest: Sequence[Result] | None
-) -> Cell:
+) -> Point:
     source = results[0].get("source")
     cut = source["cut"] if source else TARGET_ALONE
     _check_seeds_differ(results, cut)
-    return Cell(
+    return Point(
         cut=cut,
         family=_family(results[0]),
         method=results[0]["method"],
@@ -217,6 +224,15 @@ def _cell(
         to_coarsest=difference(results, coarsest) if coarsest else None,
         results=tuple(sorted(results, key=lambda r: (r["seed"], r["digest"]))),
     )
+
+
+def _point_order(point: Point) -> tuple[Any, ...]:
+    family = FAMILIES.index(point.family) if point.family in FAMILIES else len(FAMILIES)
+    return (point.classes_present or math.inf, family, point.cut)
+
+
+def _is_leaf(results: Sequence[Result]) -> bool:
+    return bool(results[0]["source"]["method"] == "leaf")
 
 
 def _family(result: Result) -> str:

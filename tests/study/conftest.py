@@ -41,18 +41,22 @@ def fake_result(
 ) -> dict[str, Any]:
     """One result.json as `granctl transfer` writes it; `cut=None` is the target alone."""
     how = "scratch" if cut is None else others.pop("how", "finetune")
-    source = None if cut is None else {
-        "cut": cut,
-        "method": method,
-        "params": {"classes": classes, "seed": seed if method != "depth" else None},
-        "classes_total": classes,
-        "classes_present": classes,
-        "labels_digest": digest(["labels", cut, seed if method in ("kmeans", "random") else 0]),
-        "run_digest": digest(["run", cut, seed]),
-        "run_seed": seed,
-        "recipe": "embedded-resnet",
-        "images_seen": 72000,
-    }
+    source = (
+        None
+        if cut is None
+        else {
+            "cut": cut,
+            "method": method,
+            "params": {"classes": classes, "seed": seed if method != "depth" else None},
+            "classes_total": classes,
+            "classes_present": classes,
+            "labels_digest": digest(["labels", cut, seed if method in ("kmeans", "random") else 0]),
+            "run_digest": digest(["run", cut, seed]),
+            "run_seed": seed,
+            "recipe": "embedded-resnet",
+            "images_seen": 72000,
+        }
+    )
     run = None if cut is None else f"/somewhere/runs/embedded-resnet-{short(digest([cut, seed]))}"
     command = f"granctl transfer --target {target} --method {how} --per-class 20 --seed {seed}"
     spec = {"target": target, "method": how, "per_class": 20, "seed": seed}

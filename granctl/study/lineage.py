@@ -1,0 +1,67 @@
+"""Where a number comes from: the commands, specs and digests from the cut to the result."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from granctl.study.icicle import map_paths, run_spec
+from granctl.study.results import Result
+from granctl.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One artefact on the way to a number."""
+
+    what: str
+    """cut, pretrain or transfer."""
+    digest: str
+    path: str
+    command: str | None
+    """What was typed; None where the artefact is gone or says nothing."""
+    spec: Mapping[str, Any] | None
+    inputs: Mapping[str, str]
+
+
+def lineage(workspace: Workspace, result: Result) -> list[Step]:
+    """The steps behind a result, the cut first; what is gone keeps its digest."""
+    steps = []
+    source = result.get("source")
+    if source:
+        path, record = _cut_record(workspace, result)
+        steps.append(_step("cut", source.get("labels_digest"), path, record))
+        run = run_spec(result)
+        path = str(result.get("run") or "")
+        steps.append(_step("pretrain", source.get("run_digest"), path, run.get("provenance")))
+    steps.append(_step("transfer", result["digest"], result["path"], result.get("provenance")))
+    return steps
+
+
+def _step(what: str, digest: Any, path: str, record: Any) -> Step:
+    found = record if isinstance(record, Mapping) else {}
+    return Step(
+        what=what,
+        digest=str(digest or ""),
+        path=path,
+        command=found.get("command"),
+        spec=found.get("spec"),
+        inputs=found.get("inputs") or {},
+    )
+
+
+def _cut_record(workspace: Workspace, result: Result) -> tuple[str, Any]:
+    """Path and provenance of the label map; only the file's metadata is read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for path in map_paths(workspace, result):
+        try:
+            head = json.loads((pq.read_schema(path).metadata or {})[b"granctl.label-map"])
+        except (pa.ArrowException, OSError, KeyError, ValueError):
+            continue
+        if head.get("digest") == result["source"].get("labels_digest"):
+            return str(path), head.get("provenance")
+    return "", None

@@ -1,0 +1,130 @@
+"""The table of a report: one row a point, as records, CSV, Markdown and for the terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from granctl.study.answer import count
+from granctl.study.figures import panel_title
+from granctl.study.summary import Estimate, Panel, Point
+
+NONE = "–"
+"""Stands where there is no number: one seed has no deviation, a reference no difference."""
+
+HEADINGS = ["source", "classes", "family", "seeds", "top-1 %", "sd", "95 % interval"]
+DIFFERENCES = ["less finest", "less coarsest"]
+
+
+def records(panels: Sequence[Panel]) -> list[dict[str, Any]]:
+    """One flat record a point; fractions, null where there is no number."""
+    return [_record(panel, point) for panel in panels for point in panel.points]
+
+
+def _record(panel: Panel, point: Point) -> dict[str, Any]:
+    first = point.results[0]
+    return {
+        "target": panel.target,
+        "transfer": panel.method,
+        "method": point.method,
+        "per_class": panel.per_class,
+        "source": point.cut,
+        "family": point.family,
+        "classes_present": point.classes_present,
+        "classes_total": point.classes_total,
+        **_numbers("top1", point.top1),
+        **_numbers("to_finest", point.to_finest),
+        **_numbers("to_coarsest", point.to_coarsest),
+        "finest": panel.finest,
+        "coarsest": panel.coarsest,
+        "pretraining_runs": point.num_pretraining_runs if point.classes_present else 0,
+        "n_images": first["n"],
+        "split": first.get("split"),
+        "recipe": panel.setting["recipe"],
+        "pretraining_images_seen": panel.setting["images_seen"],
+        "transfer_steps": first.get("steps"),
+    }
+
+
+def _numbers(name: str, estimate: Estimate | None) -> dict[str, Any]:
+    fields = ("n", "mean", "sd", "low", "high")
+    return {f"{name}_{f}": None if estimate is None else getattr(estimate, f) for f in fields}
+
+
+def as_csv(panels: Sequence[Panel]) -> str:
+    """The records as CSV with a header; fractions, empty where there is no number."""
+    rows = records(panels)
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def as_markdown(panels: Sequence[Panel]) -> str:
+    """One Markdown table a panel; per cent, differences in points."""
+    parts = []
+    for panel in panels:
+        rows = [HEADINGS + DIFFERENCES, ["---"] + ["---:"] * 8, *rows_of(panel)]
+        lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+        parts.append("\n".join([f"**{panel_title(panel)}** {legend(panel)}", "", *lines, ""]))
+    return "\n".join(parts)
+
+
+def legend(panel: Panel) -> str:
+    """What the columns of differences mean in this panel."""
+    if panel.finest is None:
+        return "(no cut of a taxonomy among the sources: no differences)"
+    return (
+        f"(differences of top-1 in points, paired by seed, with 95 % t-interval;"
+        f" finest: {panel.finest}, coarsest: {panel.coarsest})"
+    )
+
+
+def rows_of(panel: Panel) -> list[list[str]]:
+    """The cells of a panel's table as text, in the order of HEADINGS and DIFFERENCES."""
+    return [
+        [*_text(p), difference_text(p.to_finest), difference_text(p.to_coarsest)]
+        for p in panel.points
+    ]
+
+
+def terminal_table(panels: Sequence[Panel]) -> tuple[str, list[str], list[list[str]]]:
+    """Title, columns and rows for `Session.table`; the target stands in each row."""
+    rows = [[f"{p.target}: {row[0]}", *row[1:]] for p in panels for row in rows_of(p)]
+    num = sum(len(point.results) for panel in panels for point in panel.points)
+    return f"top-1 over seeds ({count(num, 'result')})", HEADINGS + DIFFERENCES, rows
+
+
+def _text(point: Point) -> list[str]:
+    top1 = point.top1
+    classes = NONE if point.classes_present is None else f"{point.classes_present:,.0f}"
+    return [
+        point.cut,
+        classes,
+        point.family,
+        str(top1.n),
+        f"{100 * top1.mean:.2f}",
+        NONE if top1.sd is None else f"{100 * top1.sd:.2f}",
+        interval_text(top1),
+    ]
+
+
+def interval_text(estimate: Estimate) -> str:
+    """`82.10 to 84.20` in per cent; a dash where one seed gives none."""
+    if estimate.low is None or estimate.high is None:
+        return NONE
+    return f"{100 * estimate.low:.2f} to {100 * estimate.high:.2f}"
+
+
+def difference_text(estimate: Estimate | None) -> str:
+    """`+1.20 [+0.10, +2.30]` in points; a star where the interval excludes zero."""
+    if estimate is None:
+        return NONE
+    mean = f"{100 * estimate.mean:+.2f}"
+    if estimate.low is None or estimate.high is None:
+        return mean
+    star = " *" if estimate.excludes_zero else ""
+    return f"{mean} [{100 * estimate.low:+.2f}, {100 * estimate.high:+.2f}]{star}"
