@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from granctl.cli import shards
+from granctl.cli import report, shards, tree
 
 app = typer.Typer(
     name="granctl",
@@ -13,4 +13,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("report")(report.report)
 app.add_typer(shards.app, name="shards")
+app.add_typer(tree.app, name="tree")

@@ -217,7 +217,9 @@ def _first_parent(taxonomy: Taxonomy | None, node: str) -> str | None:
 def _texts(taxonomy: Taxonomy | None, node: str, with_gloss: bool) -> tuple[str, str]:
     index = taxonomy.index_of.get(node) if taxonomy else None
     if taxonomy is None or index is None:
-        return node.rpartition("/")[2] if "/" in node else node, ""
+        home, _, number = node.rpartition("/")
+        in_tree = taxonomy is not None and home in taxonomy.index_of
+        return f"{'cluster' if in_tree else home} {number}".strip(), ""
     return taxonomy.name(index).replace("_", " "), taxonomy.glosses[index] if with_gloss else ""
 
 

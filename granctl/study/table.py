@@ -7,7 +7,6 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from granctl.study.answer import count
 from granctl.study.figures import panel_title
 from granctl.study.summary import Estimate, Panel, Point
 
@@ -92,10 +91,28 @@ def rows_of(panel: Panel) -> list[list[str]]:
 
 
 def terminal_table(panels: Sequence[Panel]) -> tuple[str, list[str], list[list[str]]]:
-    """Title, columns and rows for `Session.table`; the target stands in each row."""
-    rows = [[f"{p.target}: {row[0]}", *row[1:]] for p in panels for row in rows_of(p)]
-    num = sum(len(point.results) for panel in panels for point in panel.points)
-    return f"top-1 over seeds ({count(num, 'result')})", HEADINGS + DIFFERENCES, rows
+    """Title, columns and rows for `Session.table`, narrow enough for 80 columns.
+
+    A row with the target alone opens each panel.
+    """
+    rows: list[list[str]] = []
+    for panel in panels:
+        rows.append([f"{panel.target}, {panel.method}:", *[""] * 5])
+        for point, (cut, classes, _, seeds, mean, sd, _) in zip(
+            panel.points, map(_text, panel.points), strict=True
+        ):
+            spread = f"{mean} ± {sd}" if point.top1.sd is not None else mean
+            gaps = [_short(point.to_finest), _short(point.to_coarsest)]
+            rows.append([f"  {cut}", classes, seeds, spread, *gaps])
+    columns = ["source", "classes", "seeds", "top-1 % ± sd", "to finest", "to coarsest"]
+    title = "top-1 over seeds; * the 95 % interval of the paired difference excludes zero"
+    return title, columns, rows
+
+
+def _short(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return NONE
+    return f"{100 * estimate.mean:+.2f} {'*' if estimate.excludes_zero else ' '}"
 
 
 def _text(point: Point) -> list[str]:

@@ -1,0 +1,75 @@
+// The page's state in its address (#sort=..&cut=..&node=..), the theme button, and the start.
+"use strict";
+
+const DATA = JSON.parse(document.getElementById("data").textContent);
+const CALM = window.matchMedia("(prefers-reduced-motion: reduce)");
+const DARK = window.matchMedia("(prefers-color-scheme: dark)");
+
+const address = {
+  read() {
+    return new URLSearchParams(location.hash.slice(1));
+  },
+  write(changes) {
+    const state = this.read();
+    for (const [key, value] of Object.entries(changes)) {
+      if (value === null) state.delete(key);
+      else state.set(key, value);
+    }
+    try {
+      history.replaceState(null, "", `#${state}`);
+    } catch {
+      // An embedded viewer may forbid it; the page works without.
+    }
+  },
+};
+
+function el(name, attributes = {}, ...children) {
+  const svg = ["svg", "g", "line", "path", "rect", "circle", "text"].includes(name);
+  const node = svg
+    ? document.createElementNS("http://www.w3.org/2000/svg", name)
+    : document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  node.append(...children);
+  return node;
+}
+
+const familyClass = (family) =>
+  ({ taxonomy: "f-taxonomy", clusters: "f-clusters", random: "f-random", "target alone": "f-alone" })[
+    family
+  ] || "f-other";
+
+function startTheme(changed) {
+  const button = document.getElementById("theme");
+  const names = { "": "Auto", light: "Light", dark: "Dark" };
+  const order = ["", "light", "dark"];
+  let current = 0;
+  button.addEventListener("click", () => {
+    current = (current + 1) % order.length;
+    const theme = order[current];
+    if (theme) document.documentElement.dataset.theme = theme;
+    else delete document.documentElement.dataset.theme;
+    button.textContent = names[theme];
+    button.setAttribute("aria-label", `Colours: ${theme || "as the system"}`);
+    changed();
+  });
+  DARK.addEventListener("change", changed);
+}
+
+function openTarget() {
+  const id = location.hash.slice(1);
+  const node = id && !id.includes("=") && document.getElementById(id);
+  for (let at = node; at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true;
+  if (node) node.scrollIntoView({ block: "start" });
+}
+
+function start() {
+  document.querySelectorAll(".curve").forEach((place, i) => startCurve(place, DATA.panels[i]));
+  document.querySelectorAll("table.sortable").forEach(startTable);
+  const icicle = DATA.cuts.length ? startIcicle(document.querySelector(".cuts")) : null;
+  startTheme(() => icicle && icicle.repaint());
+  window.addEventListener("hashchange", openTarget);
+  openTarget();
+  document.documentElement.dataset.ready = "yes";
+}
+
+document.addEventListener("DOMContentLoaded", start);

@@ -1,0 +1,84 @@
+"""How it was measured and where each number comes from, as sections of the report's page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from granctl.provenance import short
+from granctl.study.answer import count
+from granctl.study.figures import panel_title
+from granctl.study.lineage import Step
+from granctl.study.results import Result
+from granctl.study.summary import Panel
+
+
+def measured_section(panel: Panel) -> str:
+    """Images, seeds, steps and recipe of one panel; several values where results differ."""
+    results = [r for point in panel.points for r in point.results]
+    pretrained = [r["source"] for r in results if r.get("source")]
+    facts = {
+        "test images": _values(results, "n") + f" ({_values(results, 'split')} split)",
+        "target classes": _values(results, "num_classes"),
+        "labelled images for training": _values(results, "train_images"),
+        "resolution, pixels": _values(results, "resolution"),
+        "steps of the transfer": _values(results, "steps"),
+        "images seen in the transfer": _values(results, "images_seen"),
+        "recipe": _values(pretrained, "recipe"),
+        "images seen in pretraining": _values(pretrained, "images_seen"),
+        "seeds": _values(results, "seed"),
+    }
+    for point in panel.points:
+        if point.classes_present is not None and point.num_pretraining_runs < point.top1.n:
+            runs = count(point.num_pretraining_runs, "pretraining run")
+            facts[f"seeds of {point.cut}"] = f"{point.top1.n} transfers from {runs}"
+    items = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())
+    return f'<h3>{escape(panel_title(panel))}</h3><dl class="facts">{items}</dl>'
+
+
+def _values(records: Sequence[Mapping[str, Any]], key: str) -> str:
+    found = sorted(r[key] for r in records if r.get(key) is not None)
+    if not found:
+        return "not recorded"
+    return ", ".join(f"{v:,}" if isinstance(v, int) else str(v) for v in dict.fromkeys(found))
+
+
+def lineage_section(index: int, panel: Panel, lineages: Mapping[str, Sequence[Step]]) -> str:
+    """Every result of one panel with the steps to it; `lineages` maps a result's digest."""
+    parts = [f"<h3>{escape(panel_title(panel))}</h3>"]
+    for i, point in enumerate(panel.points):
+        inner = "\n".join(_result(r, lineages[r["digest"]]) for r in point.results)
+        summary = f"<b>{escape(point.cut)}</b>: {count(point.top1.n, 'result')}"
+        parts.append(
+            f'<details id="from-{index}-{i}"><summary>{summary}</summary>{inner}</details>'
+        )
+    return "\n".join(parts)
+
+
+def _result(result: Result, steps: Sequence[Step]) -> str:
+    score = f"{100 * result['top1']:.2f} %"
+    if "correct" in result:
+        score += f" ({result['correct']:,} of {result['n']:,})"
+    inner = "".join(_step(step) for step in steps)
+    return f"<details><summary>seed {result['seed']}: <b>{score}</b></summary>{inner}</details>"
+
+
+def _step(step: Step) -> str:
+    command = (
+        f"<pre>{escape(step.command)}</pre>"
+        if step.command
+        else "<p>Its record was not found; the digest is what the next step read.</p>"
+    )
+    spec = ""
+    if step.spec is not None:
+        text = json.dumps(step.spec, indent=1, sort_keys=True, ensure_ascii=False)
+        spec = f"<details><summary>spec</summary><pre>{escape(text)}</pre></details>"
+    inputs = "".join(
+        f"<p>from {escape(role)} <code title='{escape(d)}'>{escape(short(d))}</code></p>"
+        for role, d in step.inputs.items()
+    )
+    path = f"<p><code>{escape(step.path)}</code></p>" if step.path else ""
+    head = f"{step.what} <code>{escape(short(step.digest))}</code>"
+    return f'<div class="step"><h4>{head}</h4>{command}{path}{inputs}{spec}</div>'

@@ -1,0 +1,138 @@
+"""Making a report: results in; a page, tables, figures and a manifest out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from granctl import __version__
+from granctl.files import write_bytes
+from granctl.progress import Progress
+from granctl.provenance import digest
+from granctl.study.answer import answer
+from granctl.study.figures import draw_curves
+from granctl.study.icicle import Cut, draw_forests, find_cuts
+from granctl.study.lineage import lineage
+from granctl.study.page import ASSETS, asset, page
+from granctl.study.results import Result, load_results
+from granctl.study.summary import Panel, summarise
+from granctl.study.table import as_csv, as_markdown, records
+from granctl.workspace import Artefact, Workspace, begin_folder, finish_folder, folder_state
+
+SCHEMA = 1
+PAGE_NAME = "report.html"
+
+
+def report_of(
+    workspace: Workspace, paths: Sequence[Path], out: Path | None, progress: Progress
+) -> tuple[Artefact, tuple[Panel, ...]]:
+    """Loads results (of the paths, else all of the workspace), finds their cuts, makes the report.
+
+    Raises:
+        GranctlError: as `load_results`, `summarise` and `make_report`.
+    """
+    results = load_results(paths or workspace)
+    progress.note(f"reading {len(results)} results")
+    cuts, present = find_cuts(workspace, results)
+    artefact = make_report(workspace, results, cuts, present, out, progress)
+    return artefact, summarise(results)
+
+
+def make_report(
+    workspace: Workspace,
+    results: Sequence[Result],
+    cuts: Sequence[Cut],
+    present: frozenset[str] | None,
+    out: Path | None,
+    progress: Progress,
+) -> Artefact:
+    """Makes report.html, table.csv, table.md, curve.svg, curve.png and, last, manifest.json.
+
+    The page needs no network and no other file. The same results and cuts give the same digest
+    and the same bytes.
+
+    Args:
+        workspace: where the report goes without `out`, and where lineages are looked up.
+        results: as `load_results` gives them, at least one.
+        cuts: label maps to draw as icicles, as `find_cuts` gives them; may be empty.
+        present: labels that have images; None when that is not known.
+        out: another folder for the report.
+        progress: told each file.
+
+    Raises:
+        MixedResultsError: results that cannot share a mean.
+        OutputExistsError: `out` holds something else.
+        OutputNotWritableError: it cannot be written.
+    """
+    panels = summarise(results)
+    spec = {
+        "kind": "report",
+        "schema": SCHEMA,
+        "version": __version__,
+        "assets": digest([asset(name) for name in ASSETS]),
+        "results": sorted(r["digest"] for r in results),
+        "cuts": {c.name: c.labels.digest for c in cuts},
+        "present": None if present is None else digest(sorted(present)),
+    }
+    identity = digest(spec)
+    folder = out.absolute() if out else workspace.place("report", "report", identity)
+    details = _details(panels, folder, len(results))
+    made = folder_state(folder, identity) != "whole"
+    if made:
+        inputs = {f"result-{i}": r["digest"] for i, r in enumerate(results)}
+        begin_folder(folder, identity, spec, inputs)
+        _write(folder, workspace, identity, panels, cuts, present, progress)
+        finish_folder(folder, {"digest": identity, "kind": "report", "schema": SCHEMA, **details})
+    return Artefact(kind="report", path=folder, digest=identity, made=made, details=details)
+
+
+def _details(panels: Sequence[Panel], folder: Path, num_results: int) -> dict[str, Any]:
+    return {
+        "page": str(folder / PAGE_NAME),
+        "targets": list(dict.fromkeys(p.target for p in panels)),
+        "answers": [answer(p) for p in panels],
+        "results": num_results,
+        "rows": records(panels),
+    }
+
+
+def _write(
+    folder: Path,
+    workspace: Workspace,
+    identity: str,
+    panels: Sequence[Panel],
+    cuts: Sequence[Cut],
+    present: frozenset[str] | None,
+    progress: Progress,
+) -> None:
+    progress.start("report", 4, "files")
+    write_bytes(folder / "table.csv", as_csv(panels).encode())
+    progress.advance(note="table.csv")
+    write_bytes(folder / "table.md", as_markdown(panels).encode())
+    progress.advance(note="table.md")
+    draw_curves(panels, folder / "curve.svg", folder / "curve.png")
+    progress.advance(note="curve.svg, curve.png")
+    forests, views = draw_forests(cuts, present, _taxonomy(cuts))
+    every = {r["digest"]: r for panel in panels for point in panel.points for r in point.results}
+    text = page(
+        digest=identity,
+        panels=panels,
+        cuts=cuts,
+        forests=forests,
+        views=views,
+        lineages={key: lineage(workspace, r) for key, r in every.items()},
+        present_known=present is not None,
+    )
+    write_bytes(folder / PAGE_NAME, text.encode())
+    progress.advance(note=PAGE_NAME)
+    progress.finish()
+
+
+def _taxonomy(cuts: Sequence[Cut]) -> Any:
+    """The taxonomy that the cuts were made from; None where it is not the embedded one."""
+    if not cuts:
+        return None
+    from granctl.tree.store import embedded_wordnet
+
+    return embedded_wordnet()
