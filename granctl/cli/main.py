@@ -28,8 +28,7 @@ def run(arguments: list[str]) -> int:
     except GranctlError as error:
         return _say(error.message, error.hint, error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        hint = "run the same command again: it goes on from what is whole"
-        return _say("interrupted; nothing half-written was taken for whole", hint, INTERRUPTED)
+        return _say_interrupted()
     except BrokenPipeError:
         sys.stderr.close()
         return 0
@@ -40,7 +39,15 @@ def run(arguments: list[str]) -> int:
         return _say(
             f"a bug of granctl: {error!r}", "please report it with the lines above", OUR_BUG
         )
+    # The framework answers Ctrl-C with this code instead of an exception.
+    if result == INTERRUPTED:
+        return _say_interrupted()
     return result if isinstance(result, int) else 0
+
+
+def _say_interrupted() -> int:
+    hint = "run the same command again: it goes on from what is whole"
+    return _say("interrupted; nothing half-written was taken for whole", hint, INTERRUPTED)
 
 
 def _usage_hint(error: Exception) -> str:

@@ -51,10 +51,15 @@ class FolderSource:
 
     def __init__(self, root: Path, name: str) -> None:
         self.root, self.name = root, name
-        splits = _split_folders(root)
+        try:
+            splits = _split_folders(root)
+            found = sorted(_files(root, root.resolve()))
+        except PermissionError as error:
+            problem = f"{error.filename} cannot be read: permission denied"
+            raise SourceLayoutError(root, problem) from error
         files: list[tuple[_File, str, int]] = []
         num_others = num_outside = 0
-        for file in sorted(_files(root, root.resolve())):
+        for file in found:
             parts = file.name.split("/")
             claims = Path(parts[-1]).suffix.lower() in IMAGE_SUFFIXES
             if not claims or parts[-1].startswith("."):
@@ -118,15 +123,11 @@ def _split_folders(root: Path) -> dict[str, str]:
     Raises:
         SourceLayoutError: other folders stand beside the splits, or a split stands twice.
     """
-    folders = [
-        entry.name
-        for entry in os.scandir(root)
-        if entry.is_dir() and not entry.name.startswith(".")
-    ]
+    folders = _folders(root)
     splits = {
         name: SPLIT_OF_FOLDER[name.lower()]
-        for name in sorted(folders)
-        if name.lower() in SPLIT_OF_FOLDER and _holds_folders(root / name)
+        for name in folders
+        if name.lower() in SPLIT_OF_FOLDER and _folders(root / name)
     }
     if splits and len(set(splits.values())) < len(splits):
         raise SourceLayoutError(root, f"{listing(list(splits))} name the same split twice")
@@ -139,8 +140,10 @@ def _split_folders(root: Path) -> dict[str, str]:
     return splits
 
 
-def _holds_folders(folder: Path) -> bool:
-    return any(e.is_dir() and not e.name.startswith(".") for e in os.scandir(folder))
+def _folders(folder: Path) -> list[str]:
+    """Names of the folders in a folder, sorted, hidden ones left out."""
+    with os.scandir(folder) as entries:
+        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
 
 
 def _files(root: Path, real_root: Path) -> Iterator[_File]:

@@ -1,0 +1,24 @@
+"""What a test looks at afterwards: the notes of a progress, the files of a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from granctl.progress import Silent
+
+
+class Told(Silent):
+    """A progress that remembers the notes."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        """Remembers it."""
+        self.notes.append(text)
+
+
+def all_bytes(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder: relative name -> content."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
