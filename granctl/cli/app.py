@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from granctl.cli import report, shards, tree
+from granctl.cli import data, demo, report, shards, tree, tree_compare
 
 app = typer.Typer(
     name="granctl",
@@ -13,6 +13,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(data.app, name="data")
+app.command("demo")(demo.demo)
 app.command("report")(report.report)
 app.add_typer(shards.app, name="shards")
 app.add_typer(tree.app, name="tree")
+tree.app.add_typer(tree_compare.app)

@@ -163,7 +163,7 @@ def _keys_by_image(shards: ShardSet, split: str, labels: LabelMap) -> NDArray[np
     known = np.array(labels.labels, dtype="S32")
     order = np.argsort(known, kind="stable")
     place = np.searchsorted(known[order], ours).clip(max=len(known) - 1)
-    key = order[place].astype(np.int64)
+    key: NDArray[np.int64] = order[place].astype(np.int64)
     unknown = int((known[key] != ours).sum())
     if unknown:
         raise OtherImagesError(shards.root, split, unknown, len(ours))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -150,6 +150,8 @@ class Transfer:
     """Steps of the whole training, whatever the number of images."""
     batch_size: int
     """Images a step; all of them where the target has fewer."""
+    head_rate: float = 1.0
+    """Learning rate of the head as a multiple of the optimizer's: it starts from nothing."""
     clip: float | None = None
     """Largest norm of the gradient; None: not clipped."""
     augment: Augment | None = None
@@ -219,13 +221,32 @@ def load_recipe(name_or_path: str, overrides: Mapping[str, Any] | None = None) -
         >>> load_recipe("embedded-resnet", {"optimizer.lr": 0.5}).optimizer.lr
         0.5
     """
-    path = RECIPES / f"{name_or_path}.toml"
-    if name_or_path not in recipe_names():
-        path = Path(name_or_path)
-        if not path.is_file():
-            raise UnknownRecipeError(name_or_path, recipe_names())
+    path = _file_of(name_or_path)
     table = {"name": path.stem, **spec.load_toml(path)}
     return recipe_of(spec.override(table, overrides or {}), f"recipe {name_or_path}")
+
+
+def recipe_text(name_or_path: str) -> str:
+    """The file of a recipe, with its comments: the sources stand there.
+
+    Raises:
+        UnknownRecipeError: no recipe has that name, and no file.
+    """
+    return _file_of(name_or_path).read_text().rstrip("\n")
+
+
+def recipe_sentences() -> dict[str, str]:
+    """What each recipe that comes with granctl is for, by name."""
+    return {name: load_recipe(name).about for name in recipe_names()}
+
+
+def _file_of(name_or_path: str) -> Path:
+    if name_or_path in recipe_names():
+        return RECIPES / f"{name_or_path}.toml"
+    path = Path(name_or_path)
+    if not path.is_file():
+        raise UnknownRecipeError(name_or_path, recipe_names())
+    return path
 
 
 def recipe_of(table: Mapping[str, Any], where: str) -> Recipe:
@@ -237,8 +258,10 @@ def recipe_of(table: Mapping[str, Any], where: str) -> Recipe:
     return spec.parse(Recipe, table, where)
 
 
-def settings(pairs: list[str]) -> dict[str, Any]:
+def settings(pairs: Sequence[str], *, epochs: int | None = None) -> dict[str, Any]:
     """`["optimizer.lr=0.1"]` as {"optimizer.lr": 0.1}: values as in TOML, else a bare word.
+
+    `epochs`, where given, is one more of them.
 
     Raises:
         BadOptionError: no equals sign.
@@ -247,7 +270,7 @@ def settings(pairs: list[str]) -> dict[str, Any]:
         >>> settings(["optimizer.name=sgd", "augment.flip=false", "clip=1"])
         {'optimizer.name': 'sgd', 'augment.flip': False, 'clip': 1}
     """
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals or not key:

@@ -1,0 +1,143 @@
+"""Checkpoints: folders that are whole or not there, verified by checksum before they are used.
+
+<run>/checkpoints/
+  step-000094/
+    state.pt         tensors and plain values only; read with weights_only
+    manifest.json    step, epoch, the run's digest, sha256 of state.pt
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from granctl.errors import CheckpointMismatchError, ManifestMismatchError
+from granctl.files import fsync_path, make_folder, read_json, write_json, writing
+from granctl.progress import Progress
+from granctl.provenance import short
+from granctl.workspace import MANIFEST_NAME
+
+STATE_NAME = "state.pt"
+_FOLDER = re.compile(r"step-(\d+)")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checkpoint:
+    """A checkpoint that was read and found whole."""
+
+    path: Path
+    step: int
+    """Steps that were taken."""
+    epoch: int
+    """Epochs that were finished."""
+    state: Mapping[str, Any]
+    """What `save` was given; tensors on the CPU."""
+
+
+def save(
+    folder: Path,
+    state: Mapping[str, Any],
+    *,
+    step: int,
+    epoch: int,
+    run_digest: str,
+    keep: int = 2,
+) -> Path:
+    """Writes a checkpoint whole or not at all, then removes all but the newest `keep`.
+
+    Args:
+        folder: the run's `checkpoints`.
+        state: tensors, numbers, strings, and lists and dicts of them.
+        step: steps that were taken.
+        epoch: epochs that were finished.
+        run_digest: identity of the run.
+        keep: at least 2, so that a damaged newest one has one before it.
+
+    Raises:
+        OutputNotWritableError: no space, read-only, no permission.
+    """
+    import torch
+
+    place = folder / f"step-{step:06d}"
+    temporary = folder / f"{place.name}.tmp"
+    make_folder(folder)
+    with writing(place):
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        try:
+            torch.save(dict(state), temporary / STATE_NAME)
+        except RuntimeError as error:  # how torch says that a disk is full
+            raise OSError(28, str(error)) from error
+        fsync_path(temporary / STATE_NAME)
+        manifest = {
+            "schema": 1,
+            "step": step,
+            "epoch": epoch,
+            "run_digest": run_digest,
+            "sha256": _sha256(temporary / STATE_NAME),
+        }
+        write_json(temporary / MANIFEST_NAME, manifest)
+        shutil.rmtree(place, ignore_errors=True)
+        os.replace(temporary, place)
+        fsync_path(folder)
+    for old in _newest_first(folder)[max(keep, 1) :]:
+        shutil.rmtree(old, ignore_errors=True)
+    return place
+
+
+def newest(
+    folder: Path, run_digest: str, progress: Progress
+) -> tuple[Checkpoint | None, list[str]]:
+    """The newest checkpoint that is whole; each damaged one before it is told.
+
+    Returns:
+        the checkpoint, None where there is none; and what is wrong with those passed over.
+
+    Raises:
+        CheckpointMismatchError: one is of another run.
+    """
+    faults: list[str] = []
+    for place in _newest_first(folder):
+        try:
+            return _load(place, run_digest), faults
+        except ManifestMismatchError as error:
+            faults.append(error.message)
+            progress.note(f"damaged checkpoint, the one before is taken: {error.message}")
+    return None, faults
+
+
+def _load(place: Path, run_digest: str) -> Checkpoint:
+    import torch
+
+    hint = "remove that folder: the checkpoint before it is taken"
+    state_path = place / STATE_NAME
+    for path in (place / MANIFEST_NAME, state_path):
+        if not path.is_file():
+            raise ManifestMismatchError(path, "it is missing", hint)
+    manifest = read_json(place / MANIFEST_NAME)
+    if not {"step", "epoch", "run_digest", "sha256"} <= manifest.keys():
+        raise ManifestMismatchError(place / MANIFEST_NAME, "not that of a checkpoint", hint)
+    if manifest["run_digest"] != run_digest:
+        raise CheckpointMismatchError(place, short(str(manifest["run_digest"])), short(run_digest))
+    if _sha256(state_path) != manifest["sha256"]:
+        raise ManifestMismatchError(state_path, "its bytes are not those that were saved", hint)
+    state = torch.load(state_path, map_location="cpu", weights_only=True)
+    return Checkpoint(path=place, step=manifest["step"], epoch=manifest["epoch"], state=state)
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    found = [(int(m[1]), p) for p in folder.iterdir() if (m := _FOLDER.fullmatch(p.name))]
+    return [path for _, path in sorted(found, reverse=True)]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

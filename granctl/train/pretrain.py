@@ -1,0 +1,246 @@
+"""Pretraining: shards under a label map, by a recipe, to a run folder that can be gone on with."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from granctl.errors import TooFewImagesError
+from granctl.progress import Progress
+from granctl.provenance import digest, plain
+from granctl.shards.index import HELD_OUT_SPLITS, ShardSet
+from granctl.shards.order import permuted
+from granctl.train import models
+from granctl.train.cutname import cut_name
+from granctl.train.device import Machine, open_device, precision, threads
+from granctl.train.evaluate import outputs, score
+from granctl.train.images import Images, normalised, num_batches, resolved
+from granctl.train.labelling import Labelling, label_images
+from granctl.train.loop import Fitted, Keeping, Plan, fit
+from granctl.train.metrics import METRICS_NAME, MetricsLog
+from granctl.train.objective import LossKind, loss_function, loss_kind, set_head_bias
+from granctl.train.recipe import Recipe
+from granctl.train.runs import CHECKPOINTS
+from granctl.tree.labelmap import LabelMap
+from granctl.workspace import Artefact, Workspace, begin_folder, finish_folder, folder_state
+
+SCHEMA = 1
+TRAIN = "train"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PretrainSpec:
+    """What `granctl pretrain` is asked."""
+
+    shards: Path
+    labels: Path
+    recipe: Recipe
+    seed: int = 0
+    """Weights, order and augmentation follow from it."""
+    images: int | None = None
+    """Train on this many of the images that have a class, chosen by the seed; None: all."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Job:
+    """What was asked, looked up."""
+
+    shards: ShardSet
+    labels: LabelMap
+    labelling: Labelling
+    recipe: Recipe
+    loss: LossKind
+    seed: int
+    machine: Machine
+    progress: Progress
+
+    @property
+    def steps(self) -> int:
+        return self.recipe.epochs * num_batches(len(self.labelling), self.recipe.batch_size)
+
+
+def pretrain(
+    workspace: Workspace,
+    spec: PretrainSpec,
+    out: Path | None,
+    progress: Progress,
+    machine: Machine | None = None,
+) -> Artefact:
+    """Trains a network to tell the classes of a label map apart; goes on with a stopped run.
+
+    Raises:
+        LabelsNotInMapError: an image has a label that the map lacks.
+        OtherImagesError: the map is keyed by images, and of other images.
+        NonFiniteLossError: the loss went out of range.
+        OutputExistsError: `out` holds something else.
+        GranctlError: an input is missing or damaged.
+    """
+    shards, labels = ShardSet.open(spec.shards), LabelMap.read(spec.labels)
+    look = resolved(spec.recipe.input, shards, TRAIN)
+    recipe = dataclasses.replace(spec.recipe, input=look)
+    asked = {"recipe": plain(recipe), "seed": spec.seed, "images": spec.images}
+    inputs = {"shards": shards.digest, "labels": labels.digest}
+    run_digest = _identity(asked, inputs)
+    folder = out.absolute() if out else workspace.place("run", recipe.name, run_digest)
+    state = folder_state(folder, run_digest)
+    if state == "whole":
+        return _found(folder, run_digest)
+    labelling = _chosen(label_images(shards, TRAIN, labels), spec.images, spec.seed)
+    job = _Job(
+        shards=shards,
+        labels=labels,
+        labelling=labelling,
+        recipe=recipe,
+        loss=loss_kind(recipe.loss, labelling),
+        seed=spec.seed,
+        machine=machine or Machine(),
+        progress=progress,
+    )
+    _tell(job)
+    open_device(job.machine)  # before the first output: a device that is not there is an error
+    if state == "absent":
+        begin_folder(folder, run_digest, asked, inputs)
+    with threads(job.machine):
+        details = _train(job, folder, run_digest)
+    manifest = {
+        "kind": "run",
+        "schema": SCHEMA,
+        "digest": run_digest,
+        "inputs": inputs,
+        "details": details,
+        "class_ids": list(labelling.class_ids),
+        "class_names": list(labelling.class_names),
+    }
+    finish_folder(folder, manifest)
+    return Artefact(kind="run", path=folder, digest=run_digest, made=True, details=details)
+
+
+def _identity(asked: dict[str, Any], inputs: dict[str, str]) -> str:
+    """What the numbers of a run depend on; a recipe's name and sentence are no part of it."""
+    recipe = {k: v for k, v in asked["recipe"].items() if k not in ("name", "about")}
+    return digest({"kind": "run", "schema": SCHEMA, **asked, "recipe": recipe, "inputs": inputs})
+
+
+def _found(folder: Path, run_digest: str) -> Artefact:
+    from granctl.train.runs import Run
+
+    details = Run.open(folder).record
+    return Artefact(kind="run", path=folder, digest=run_digest, made=False, details=details)
+
+
+def _chosen(labelling: Labelling, images: int | None, seed: int) -> Labelling:
+    """A random part of the images, or all; the classes stay numbered as those of all."""
+    if images is None:
+        return labelling
+    num = len(labelling)
+    if not 1 <= images <= num:
+        problem = f"{num} images have a class"
+        raise TooFewImagesError("--images", images, problem, num)
+    chosen = permuted(np.arange(images, dtype=np.int64), num, seed, 0)
+    return labelling.only(np.sort(chosen))
+
+
+def _tell(job: _Job) -> None:
+    part = job.labelling
+    several = ", images with several classes" if part.multi_label else ""
+    dropped = f"; {part.dropped} images have no class and are left out" if part.dropped else ""
+    job.progress.note(
+        f"{part.num_classes} of the label map's {part.classes_total} classes are present in"
+        f" {len(part)} images ({part.labels_present} {job.labels.keyed_by}s{several}); loss"
+        f" {job.loss}{dropped}"
+    )
+
+
+def _train(job: _Job, folder: Path, run_digest: str) -> dict[str, Any]:
+    recipe, labelling, device = job.recipe, job.labelling, open_device(job.machine)
+    network = models.build(
+        recipe.model,
+        channels=recipe.input.channels or 3,
+        resolution=recipe.input.resolution,
+        num_classes=labelling.num_classes,
+        seed=job.seed,
+    )
+    set_head_bias(network.head, job.loss, labelling)
+    network.to(device)
+    images = _images(job, TRAIN, labelling)
+    if recipe.augment.kind != "resized-crop":
+        images.load()
+    fitted = fit(
+        network,
+        images,
+        Plan(
+            optimizer=recipe.optimizer,
+            schedule=recipe.schedule,
+            steps=job.steps,
+            batch_size=recipe.batch_size,
+            clip=recipe.clip,
+            augment=recipe.augment,
+            seed=job.seed,
+        ),
+        loss_of=loss_function(job.loss, labelling, recipe.label_smoothing, device),
+        prepare=lambda pixels: normalised(pixels, recipe.input, device),
+        device=device,
+        log=MetricsLog(folder / METRICS_NAME),
+        keeping=Keeping(folder=folder / CHECKPOINTS, run_digest=run_digest),
+        progress=job.progress,
+        label=f"pretrain {cut_name(job.labels)} seed {job.seed}",
+    )
+    held_out = _held_out(job, network, device)
+    return _details(job, fitted, held_out, f"{device.type}, {precision(device)}")
+
+
+def _images(job: _Job, split: str, labelling: Labelling) -> Images:
+    return Images(
+        shards=job.shards,
+        split=split,
+        row=labelling.row,
+        look=job.recipe.input,
+        machine=job.machine,
+        progress=job.progress,
+    )
+
+
+def _held_out(job: _Job, network: Any, device: Any) -> dict[str, Any] | None:
+    """Scores on the source's own held-out images; none for a map keyed by training images."""
+    splits = [s for s in HELD_OUT_SPLITS if s in job.shards.splits]
+    if not splits or job.labels.keyed_by == "image":
+        return None
+    truth = label_images(job.shards, splits[0], job.labels, job.labelling.class_ids)
+    scores = score(outputs(network, _images(job, splits[0], truth), device), truth)
+    return {"split": splits[0], **plain(scores)}
+
+
+def _details(
+    job: _Job, fitted: Fitted, held_out: dict[str, Any] | None, computed: str
+) -> dict[str, Any]:
+    recipe, labelling = job.recipe, job.labelling
+    return {
+        "recipe": recipe.name,
+        "seed": job.seed,
+        "cut": {
+            "name": cut_name(job.labels),
+            "method": job.labels.method,
+            "params": plain(job.labels.params),
+        },
+        "classes_present": labelling.num_classes,
+        "classes_total": labelling.classes_total,
+        "labels": labelling.labels_present,
+        "multi_label": labelling.multi_label,
+        "images": len(labelling),
+        "images_without_class": labelling.dropped,
+        "images_seen": fitted.images_seen,
+        "epochs": recipe.epochs,
+        "steps": job.steps,
+        "loss": job.loss,
+        "train_loss": fitted.train_loss,
+        "held_out": held_out,
+        "resolution": recipe.input.resolution,
+        "channels": recipe.input.channels,
+        "labels_digest": job.labels.digest,
+        "shards_digest": job.shards.digest,
+        "computed": computed,
+    }

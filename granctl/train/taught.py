@@ -1,0 +1,154 @@
+"""One training on a target and its score, by any of the three methods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from granctl.progress import Progress
+from granctl.shards.index import ShardSet
+from granctl.train import models
+from granctl.train.device import Machine, open_device
+from granctl.train.evaluate import Scores, outputs, score
+from granctl.train.images import Images, normalised
+from granctl.train.labelling import Labelling
+from granctl.train.linear import FeatureRows, standardised, zero_head
+from granctl.train.loop import Fitted, Keeping, Plan, Shuffled, fit
+from granctl.train.metrics import METRICS_NAME, MetricsLog
+from granctl.train.objective import loss_function, loss_kind, set_head_bias
+from granctl.train.recipe import Augment, Recipe, Transfer
+from granctl.train.runs import CHECKPOINTS
+
+_CHECKPOINT_EVERY_S = 60.0
+"""Most transfers are shorter and write none; a longer one loses a minute and an epoch at most."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Lesson:
+    """A target's labelled images, its held-out images, and how to train."""
+
+    shards: ShardSet
+    held_out: str
+    train: Labelling
+    test: Labelling
+    """Classes numbered as those of `train`."""
+    recipe: Recipe
+    """Model and input; the number of channels is resolved."""
+    training: Transfer
+    """With its augmentation filled in."""
+    method: Literal["finetune", "linear", "scratch"]
+    seed: int
+    machine: Machine
+    progress: Progress
+    label: str
+
+    def images(self, split: str, labelling: Labelling) -> Images:
+        """The images of a labelling, ready to be asked for."""
+        return Images(
+            shards=self.shards,
+            split=split,
+            row=labelling.row,
+            look=self.recipe.input,
+            machine=self.machine,
+            progress=self.progress,
+        )
+
+    @property
+    def plan(self) -> Plan:
+        """The training as the loop takes it."""
+        return Plan(
+            optimizer=self.training.optimizer,
+            schedule=self.training.schedule,
+            steps=self.training.steps,
+            batch_size=self.training.batch_size,
+            clip=self.training.clip,
+            augment=self.training.augment or Augment(),
+            seed=self.seed,
+            head_rate=self.training.head_rate,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """How the training ended and what the held-out images say."""
+
+    fitted: Fitted
+    scores: Scores
+
+
+def taught(lesson: Lesson, folder: Path, identity: str, network: Any) -> Outcome:
+    """Trains `network` in place on the lesson and scores it; writes metrics into `folder`.
+
+    Raises:
+        NonFiniteLossError: the loss went out of range.
+    """
+    network.to(open_device(lesson.machine))
+    by = _head_alone if lesson.method == "linear" else _whole_network
+    return by(lesson, folder, identity, network)
+
+
+def _whole_network(lesson: Lesson, folder: Path, identity: str, network: Any) -> Outcome:
+    device = open_device(lesson.machine)
+    kind = loss_kind("auto", lesson.train)
+    if lesson.method == "finetune":
+        models.with_new_head(network, lesson.train.num_classes)
+    set_head_bias(network.head, kind, lesson.train)
+    network.to(device)
+    images = lesson.images("train", lesson.train)
+    if lesson.plan.augment.kind != "resized-crop":
+        images.load()
+    fitted = _fit(lesson, network, images, folder, identity)
+    test = lesson.images(lesson.held_out, lesson.test)
+    return Outcome(fitted=fitted, scores=score(outputs(network, test, device), lesson.test))
+
+
+def _head_alone(lesson: Lesson, folder: Path, identity: str, network: Any) -> Outcome:
+    import torch
+
+    device = open_device(lesson.machine)
+
+    def features(split: str, labelling: Labelling) -> NDArray[np.float32]:
+        images = lesson.images(split, labelling)
+        return np.concatenate([m for m, _ in outputs(network, images, device, features=True)])
+
+    train, test = standardised(
+        features("train", lesson.train), features(lesson.held_out, lesson.test)
+    )
+    head = zero_head(train.shape[1], lesson.train.num_classes)
+    set_head_bias(head, loss_kind("auto", lesson.train), lesson.train)
+    head.to(device)
+    fitted = _fit(lesson, head, FeatureRows(train), folder, identity)
+    with torch.inference_mode():
+        logits = head.eval()(torch.from_numpy(test).to(device)).cpu().numpy()
+    scores = score(iter([(logits, np.arange(len(logits)))]), lesson.test)
+    return Outcome(fitted=fitted, scores=scores)
+
+
+def _fit(lesson: Lesson, network: Any, data: Shuffled, folder: Path, identity: str) -> Fitted:
+    device = open_device(lesson.machine)
+    on_features = lesson.method == "linear"
+    return fit(
+        network,
+        data,
+        lesson.plan,
+        loss_of=loss_function(
+            loss_kind("auto", lesson.train),
+            lesson.train,
+            lesson.training.label_smoothing,
+            device,
+        ),
+        prepare=lambda batch: (
+            batch.to(device) if on_features else normalised(batch, lesson.recipe.input, device)
+        ),
+        device=device,
+        log=MetricsLog(folder / METRICS_NAME),
+        keeping=Keeping(
+            folder=folder / CHECKPOINTS, run_digest=identity, every_s=_CHECKPOINT_EVERY_S
+        ),
+        progress=lesson.progress,
+        label=lesson.label,
+    )
