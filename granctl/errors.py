@@ -114,10 +114,10 @@ class NothingToUseError(UserError):
 class OutputExistsError(UserError):
     """The output path holds something else already."""
 
-    def __init__(self, path: Path, holds: str) -> None:
+    def __init__(self, path: Path, holds: str, option: str = "--out") -> None:
         super().__init__(
             f"{path} exists and holds {holds}; nothing was written",
-            "name another place with --out, or move what is there",
+            f"name another place with {option}, or move what is there",
         )
 
 
@@ -251,6 +251,16 @@ class AmbiguousNameError(UserError):
         )
 
 
+class NothingBelowError(UserError):
+    """A node under which a label list has nothing."""
+
+    def __init__(self, wnid: str, name: str, list_name: str) -> None:
+        super().__init__(
+            f"list {list_name!r} has no label at or below {wnid} ({name})",
+            "add --all to see every node, or name another --list",
+        )
+
+
 class UnknownListError(UserError):
     """A label list that is neither embedded nor a file."""
 
@@ -281,6 +291,24 @@ class ClusterCountError(UserError):
         super().__init__(
             f"--classes {asked}: {problem}", f"take --classes {fewest} to {most}"
         )
+
+
+class KeyedApartError(UserError):
+    """Two label maps, one keyed by labels and the other by images, and nothing joins them."""
+
+    def __init__(self, by_label: Path, by_image: Path) -> None:
+        super().__init__(
+            f"{by_label} is keyed by labels and {by_image} by images: nothing says which label an"
+            " image has",
+            f"name the shard set whose images are in {by_image.name} with --shards",
+        )
+
+
+class NothingToCompareError(UserError):
+    """Two label maps that have no label, or no weight, in common."""
+
+    def __init__(self, a: Path, b: Path, reason: str, hint: str) -> None:
+        super().__init__(f"nothing of {a} and {b} can be compared: {reason}", hint)
 
 
 # --- training: what the user asked ------------------------------------------------------------

@@ -69,7 +69,9 @@ def _faults(nodes: Sequence[Node]) -> list[str]:
     for node in nodes:
         named = [parent for parent, _ in node.parents]
         faults += [f"{node.id}: its parent {p} is not there" for p in named if p not in known]
-        faults += [f"{node.id}: parent {p} is given twice" for p, n in Counter(named).items() if n > 1]
+        faults += [
+            f"{node.id}: parent {p} is given twice" for p, n in Counter(named).items() if n > 1
+        ]
         texts = (node.id, *node.lemmas, node.gloss)
         if not node.lemmas or any(BETWEEN_NODES in t or BETWEEN_LEMMAS in t for t in texts):
             faults.append(f"{node.id}: it has no name, or a text with a control character")

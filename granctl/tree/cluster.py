@@ -89,7 +89,7 @@ def _kmeans(features: NDArray[np.float32], k: int, seed: int, index: int) -> NDA
 
     from sklearn.cluster import KMeans, MiniBatchKMeans
     from sklearn.exceptions import ConvergenceWarning
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     if k == 1:
         return np.zeros(len(features), np.int64)

@@ -38,7 +38,7 @@ def nodes_of_labels(taxonomy: Taxonomy, labels: Sequence[str], list_name: str) -
     index_of = taxonomy.index_of
     found = np.fromiter((index_of.get(i, -1) for i in labels), np.int32, len(labels))
     if (found < 0).any():
-        missing = [labels[i] for i in np.flatnonzero(found < 0)]
+        missing = [labels[i] for i in np.flatnonzero(found < 0).tolist()]
         raise LabelsNotInTaxonomyError(list_name, missing, taxonomy.source)
     return found
 
@@ -165,9 +165,7 @@ def _without_repeats(row: NDArray[np.int64], values: NDArray[np.int32], num_rows
     return Rows(np.concatenate([[0], np.cumsum(left)]).astype(np.int64), values[kept])
 
 
-def label_map_of(
-    taxonomy: Taxonomy, labels: Sequence[str], cut: Rows, **fields: Any
-) -> LabelMap:
+def label_map_of(taxonomy: Taxonomy, labels: Sequence[str], cut: Rows, **fields: Any) -> LabelMap:
     """A cut as a label map; classes are numbered in the order in which the labels meet them.
 
     So a leaf cut numbers the classes as the label list does. `fields` are the map's others:

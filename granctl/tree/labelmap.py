@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from granctl.errors import ManifestMismatchError, MissingInputError
 from granctl.files import replacing
 from granctl.provenance import digest, plain
+from granctl.tree.arrow import csr_of, list_column, text_column
 
 SCHEMA = 1
 KeyedBy = Literal["label", "image"]
@@ -151,10 +152,8 @@ class LabelMap:
             "class_names": list(self.class_names),
             "provenance": plain(self.provenance),
         }
-        classes = pa.ListArray.from_arrays(
-            pa.array(self.offsets, pa.int32()), pa.array(self.classes, pa.int32())
-        )
-        table = pa.table({"label": pa.array(self.labels, pa.string()), "classes": classes})
+        columns = [text_column(self.labels), list_column(self.offsets, self.classes)]
+        table = pa.Table.from_arrays(columns, names=["label", "classes"])
         text = json.dumps(head, sort_keys=True, ensure_ascii=False)
         table = table.replace_schema_metadata({"granctl.label-map": text})
         with replacing(path) as temporary:
@@ -175,15 +174,16 @@ class LabelMap:
             raise MissingInputError("label map", path, "make one with `granctl tree cut`")
         hint = "make it again with `granctl tree cut`"
         try:
-            table = pq.read_table(path)
+            with path.open("rb") as file:
+                table = pq.ParquetFile(file).read()
             head = json.loads((table.schema.metadata or {})[b"granctl.label-map"])
         except (pa.ArrowException, OSError, KeyError, ValueError) as error:
             raise ManifestMismatchError(path, f"not a label map ({error})", hint) from error
-        column = table["classes"].combine_chunks()
+        offsets, classes = csr_of(table["classes"].combine_chunks())
         found = cls(
             labels=tuple(table["label"].to_pylist()),
-            offsets=column.offsets.to_numpy().astype(np.int64),
-            classes=column.values.to_numpy().astype(np.int32),
+            offsets=offsets,
+            classes=classes,
             class_ids=tuple(head["class_ids"]),
             class_names=tuple(head["class_names"]),
             method=head["method"],

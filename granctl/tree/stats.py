@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from granctl.tree.cuts import depth_cut, level_cut
 from granctl.tree.labelmap import LabelMap
-from granctl.tree.parents import POLICIES, above, parent_rows
-from granctl.tree.taxonomy import Taxonomy
+from granctl.tree.parents import SINGLE_POLICIES, above, depth_of, height_of, parent_of, parent_rows
+from granctl.tree.taxonomy import HYPERNYM, INSTANCE, Taxonomy
 
 
 def describe(label_map: LabelMap, taxonomy: Taxonomy) -> dict[str, Any]:
@@ -16,9 +18,8 @@ def describe(label_map: LabelMap, taxonomy: Taxonomy) -> dict[str, Any]:
 
     classes: how many. labels: how many the map knows (images, if it is keyed by image).
     multi_label: labels with several classes. dropped: labels with none. nested: classes that lie
-    above another class, along the map's parent policy (over both relations where it has none).
-    singletons: classes of one label. largest: the class of most labels. at_root_frac: the
-    fraction of labels that carry a root of the taxonomy.
+    above another class; see `num_nested`. singletons: classes of one label. largest: the class of
+    most labels. at_root_frac: the fraction of labels that carry a root of the taxonomy.
     """
     per_label = np.diff(label_map.offsets)
     sizes = np.bincount(label_map.classes, minlength=label_map.num_classes)
@@ -41,16 +42,20 @@ def describe(label_map: LabelMap, taxonomy: Taxonomy) -> dict[str, Any]:
 
 
 def num_nested(label_map: LabelMap, taxonomy: Taxonomy) -> int:
-    """How many classes lie above another class; classes that are no nodes are not nested."""
+    """How many classes lie above another class; classes that are no nodes are not nested.
+
+    A policy of one parent makes a tree, and the nesting is the one in that tree; otherwise a
+    class lies above another by any edge, of either relation.
+    """
     policy = label_map.params.get("policy")
     nodes = _class_nodes(label_map, taxonomy)
     marked = np.zeros(len(taxonomy), bool)
     marked[nodes[nodes >= 0]] = True
-    rows = parent_rows(taxonomy, policy if policy in POLICIES else "all-with-instances")
+    rows = parent_rows(taxonomy, policy if policy in SINGLE_POLICIES else "all-with-instances")
     return int((above(taxonomy, rows, marked) & marked).sum())
 
 
-def _class_nodes(label_map: LabelMap, taxonomy: Taxonomy) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _class_nodes(label_map: LabelMap, taxonomy: Taxonomy) -> NDArray[np.int64]:
     index_of = taxonomy.index_of
     return np.array([index_of.get(i, -1) for i in label_map.class_ids], np.int64)
 
@@ -72,3 +77,36 @@ def _at_root_frac(label_map: LabelMap, taxonomy: Taxonomy) -> float:
     row_of_class = np.repeat(np.arange(len(label_map.labels)), np.diff(label_map.offsets))
     at_root = np.unique(row_of_class[is_root[label_map.classes]])
     return len(at_root) / len(label_map.labels)
+
+
+def describe_taxonomy(taxonomy: Taxonomy, labels: NDArray[np.int32]) -> dict[str, Any]:
+    """Facts about a taxonomy and a label list over it, as JSON types.
+
+    inner_labels: labels above another label. several_parents: labels with more than one parent
+    over both relations. levels: classes after k steps up under `all`, k = 0, 1, ... depths:
+    classes at each depth under `first`, shallow labels kept.
+
+    Args:
+        taxonomy: the tree.
+        labels: shape (num_labels,), node indices.
+    """
+    is_label = np.zeros(len(taxonomy), bool)
+    is_label[labels] = True
+    num_parents = np.diff(taxonomy.parent_offsets)
+    every, paper = (parent_rows(taxonomy, p) for p in ("all-with-instances", "all"))
+    top_level = int(height_of(taxonomy, paper)[labels].max())
+    top_depth = int(depth_of(taxonomy, parent_of(taxonomy, "first"))[labels].max())
+    levels = [level_cut(taxonomy, labels, k) for k in range(top_level + 1)]
+    depths = [depth_cut(taxonomy, labels, d) for d in range(top_depth + 1)]
+    return {
+        "source": taxonomy.source,
+        "nodes": len(taxonomy),
+        "hypernym_edges": int((taxonomy.relations == HYPERNYM).sum()),
+        "instance_edges": int((taxonomy.relations == INSTANCE).sum()),
+        "roots": [taxonomy.ids[r] for r in taxonomy.roots][:10],
+        "labels": len(labels),
+        "inner_labels": int((above(taxonomy, every, is_label) & is_label).sum()),
+        "several_parents": int((num_parents[labels] > 1).sum()),
+        "levels": [len(np.unique(cut.values)) for cut in levels],
+        "depths": [len(np.unique(cut.values)) for cut in depths],
+    }

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import overload
 
 import numpy as np
@@ -194,7 +195,7 @@ def below(taxonomy: Taxonomy, node: int) -> NDArray[np.bool_]:
 def rank_slices(taxonomy: Taxonomy) -> Iterator[tuple[int, int]]:
     """(start, end) of each rank below the roots, from the top."""
     starts = taxonomy.rank_starts.tolist()
-    yield from zip(starts[1:-1], starts[2:], strict=True)
+    yield from pairwise(starts[1:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,5 +207,3 @@ class Node:
     """(id of the parent, relation), in file order."""
     lemmas: tuple[str, ...]
     gloss: str = ""
-
-

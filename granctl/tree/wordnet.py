@@ -53,7 +53,7 @@ def _synset_lines(lines: list[str]) -> Iterator[tuple[int, str]]:
 
 
 def _node(line: str) -> Node:
-    """offset lex_file type w_cnt(hex) (word lex_id)* p_cnt (symbol offset pos src/tgt)* | gloss."""
+    """A line: offset file type w_cnt(hex) (word id)* p_cnt (symbol offset pos s/t)* | gloss."""
     data, bar, gloss = line.partition(" | ")
     if not bar:
         raise ValueError("no gloss")

@@ -1,0 +1,164 @@
+"""`granctl tree`: look at a taxonomy, cut it into label maps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from granctl.cli.options import Json, Out, Quiet, Seed, Shards, WorkspaceFolder
+
+app = typer.Typer(help="Label hierarchies: look, cut, compare.", no_args_is_help=True)
+import_app = typer.Typer(help="Make a taxonomy from someone else's files.", no_args_is_help=True)
+app.add_typer(import_app, name="import")
+
+Taxonomy = Annotated[
+    Path | None,
+    typer.Option("--taxonomy", help="As `granctl tree import` makes [default: WordNet 3.0 nouns]."),
+]
+ListName = Annotated[
+    str | None,
+    typer.Option("--list", help="Label list: a name of `granctl tree lists`, or a file."),
+]
+Policy = Annotated[
+    str | None,
+    typer.Option(
+        "--policy",
+        help="Which parents to follow: first, all, all-with-instances, shortest, longest"
+        " [default: first for --depth, all for --level].",
+    ),
+]
+NodeName = Annotated[str, typer.Argument(help="A wnid, or a name such as dog.")]
+
+
+@import_app.command("wordnet")
+def import_wordnet(
+    folder: Annotated[Path, typer.Argument(help="Dict folder of WordNet 3.0, with data.noun.")],
+    out: Out = None,
+    workspace: WorkspaceFolder = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make a taxonomy of WordNet's nouns, with all parents in file order."""
+    from granctl.cli.console import Session
+    from granctl.tree.importing import import_wordnet
+
+    session = Session(workspace, as_json=json, quiet=quiet)
+    session.emit(import_wordnet(session.workspace, folder, out, session.progress))
+
+
+@app.command("cut")
+def cut(
+    depth: Annotated[int | None, typer.Option(help="Edges below the root.")] = None,
+    level: Annotated[int | None, typer.Option(help="Steps up; 0: each label a class.")] = None,
+    policy: Policy = None,
+    shallow: Annotated[
+        str | None,
+        typer.Option(help="Labels above the depth: keep, drop, remainder [default: keep]."),
+    ] = None,
+    list_: ListName = None,
+    random: Annotated[bool, typer.Option("--random", help="Random classes; see --like.")] = False,
+    like: Annotated[
+        Path | None, typer.Option(help="Label map whose class sizes --random copies.")
+    ] = None,
+    cluster: Annotated[str | None, typer.Option(help="kmeans: clusters of images.")] = None,
+    classes: Annotated[int | None, typer.Option(help="Clusters in all.")] = None,
+    within: Annotated[
+        Path | None, typer.Option(help="Label map whose classes no cluster crosses.")
+    ] = None,
+    shards: Shards = None,
+    features: Annotated[
+        Path | None, typer.Option(help="As `granctl embed` makes [default: newest].")
+    ] = None,
+    taxonomy: Taxonomy = None,
+    seed: Seed = 0,
+    out: Out = None,
+    workspace: WorkspaceFolder = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Cut the tree: make a label map, by depth, level, k-means on images, or at random."""
+    from granctl.cli.console import Session
+    from granctl.study.cuts import CutSpec, make_cut
+
+    session = Session(workspace, as_json=json, quiet=quiet)
+    if cluster is not None:
+        shards = session.given_or_newest(shards, "shards")
+        features = session.given_or_newest(features, "features")
+    tree = {"policy": policy, "shallow": shallow, "list": list_, "taxonomy": taxonomy}
+    images = {"within": within, "shards": shards, "features": features, "classes": classes}
+    given = {"depth": depth, "level": level, **tree, **images, "like": like, "seed": seed}
+    spec = CutSpec.from_options(given, random=random, cluster=cluster)
+    session.emit(make_cut(session.workspace, spec, out, session.progress))
+
+
+@app.command("show")
+def show(
+    root: Annotated[str | None, typer.Option(help="A wnid or a name [default: the root].")] = None,
+    depth: Annotated[int, typer.Option(help="Edges to go down.", min=0)] = 2,
+    most: Annotated[int, typer.Option(help="Children of a node to show.", min=1)] = 12,
+    list_: ListName = None,
+    every_node: Annotated[
+        bool, typer.Option("--all", help="Every node, not only those with labels below.")
+    ] = False,
+    cut: Annotated[Path | None, typer.Option(help="Label map whose classes to mark.")] = None,
+    taxonomy: Taxonomy = None,
+    json: Json = False,
+) -> None:
+    """Show the tree under a node, with the number of labels below each."""
+    from granctl.cli.console import Session
+    from granctl.cli.treeview import asked_node, drawn
+    from granctl.study.treelook import LookSpec, look
+
+    session = Session(None, as_json=json, quiet=False)
+    spec = LookSpec(list=list_, every_node=every_node, cut=cut, taxonomy=taxonomy)
+    found = look(spec, asked_node(session, taxonomy, root), depth, most)
+    session.answer(drawn(found), found.record())
+
+
+@app.command("stats")
+def stats(
+    cut: Annotated[
+        Path | None, typer.Argument(help="A label map [default: the taxonomy and the list].")
+    ] = None,
+    list_: ListName = None,
+    taxonomy: Taxonomy = None,
+    json: Json = False,
+) -> None:
+    """Say how many classes a cut has, how large and how nested; or what the tree could give."""
+    from granctl.cli.console import Session
+    from granctl.cli.treeview import facts
+    from granctl.study.treelook import LookSpec, statistics
+
+    session = Session(None, as_json=json, quiet=False)
+    found = statistics(LookSpec(list=list_, cut=cut, taxonomy=taxonomy))
+    session.answer(facts(found), found)
+
+
+@app.command("path")
+def path(
+    node: NodeName,
+    policy: Policy = None,
+    taxonomy: Taxonomy = None,
+    json: Json = False,
+) -> None:
+    """Print every path from the root to a node, one a line."""
+    from granctl.cli.console import Session
+    from granctl.cli.treeview import asked_node, path_lines
+    from granctl.study.treelook import paths
+
+    session = Session(None, as_json=json, quiet=False)
+    found = paths(taxonomy, asked_node(session, taxonomy, node), policy)
+    session.answer(path_lines(found), found)
+
+
+@app.command("lists")
+def lists(json: Json = False) -> None:
+    """Print the embedded label lists: name, number of labels, what it is."""
+    from granctl.cli.console import Session
+    from granctl.cli.treeview import list_lines
+    from granctl.study.treelook import known_lists
+
+    found = known_lists()
+    Session(None, as_json=json, quiet=False).answer(list_lines(found), found)

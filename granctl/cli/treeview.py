@@ -1,0 +1,107 @@
+"""How a taxonomy looks in a terminal, and asking back when a name has several nodes."""
+
+from __future__ import annotations
+
+import sys
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.tree import Tree
+
+from granctl.cli.console import Session
+from granctl.study.cuts import open_taxonomy
+from granctl.study.treelook import Look
+from granctl.tree.names import find, in_words, resolve
+from granctl.tree.view import Branch
+
+
+def asked_node(session: Session, taxonomy_path: Path | None, text: str | None) -> int | None:
+    """The node that a name means; at a terminal an ambiguous name is asked back.
+
+    Raises:
+        UnknownNodeError: there is none.
+        AmbiguousNameError: there are several, and nobody to ask.
+    """
+    if text is None:
+        return None
+    taxonomy = open_taxonomy(taxonomy_path)
+    found = find(taxonomy, text)
+    if len(found) < 2 or not (sys.stdin.isatty() and session.stderr.is_terminal):
+        return resolve(taxonomy, text)
+    for number, node in enumerate(found, 1):
+        line = f"{number:3}  {taxonomy.ids[node]}  {in_words(taxonomy, node)}"
+        session.stderr.print(line, markup=False)
+    picked = 0
+    while not 1 <= picked <= len(found):
+        picked = typer.prompt(f"Which {text}? 1 to {len(found)}", type=int, err=True)
+    return found[picked - 1]
+
+
+def drawn(found: Look) -> str:
+    """An outline as a tree: a class of the cut is reversed, a label that carries images bold."""
+    tree = Tree(_line(found.root))
+    _grow(tree, found.root)
+    return _as_text(tree)
+
+
+def _grow(tree: Tree, branch: Branch) -> None:
+    for child in branch.children:
+        _grow(tree.add(_line(child)), child)
+    if branch.hidden and branch.children:
+        tree.add(f"[dim]{branch.hidden} more[/dim]")
+
+
+def _line(branch: Branch) -> str:
+    style = "bold" if branch.is_label else "default"
+    mark = " [reverse] class [/reverse]" if branch.is_class else ""
+    deeper = "" if branch.children or not branch.hidden else f", {branch.hidden} below"
+    noun = "label" if branch.labels == 1 else "labels"
+    count = f"[dim]{branch.id}  {branch.labels} {noun}{deeper}[/dim]"
+    return f"[{style}]{escape(branch.name)}[/{style}]{mark}  {count}"
+
+
+def facts(record: dict[str, Any]) -> str:
+    """One fact a line, names in a column."""
+    left_out = {"kind", "made", "schema", "inputs", "params"}
+    rows = [(name, _words(value)) for name, value in record.items() if name not in left_out]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:{width}}  {value}" for name, value in rows)
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(str(v) for v in value.values())
+    if isinstance(value, list):
+        return " ".join(str(v) for v in value)
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def path_lines(record: dict[str, Any]) -> str:
+    """One path a line, from the top."""
+    return "\n".join(
+        " > ".join(f"{step['name']} ({step['id']})" for step in path) for path in record["paths"]
+    )
+
+
+def list_lines(record: dict[str, Any]) -> str:
+    """One list a line: name, labels, what it is."""
+    return "\n".join(f"{i['name']:15} {i['labels']:6}  {i['about']}" for i in record["lists"])
+
+
+def _as_text(tree: Tree) -> str:
+    """Rendered as stdout would show it: coloured at a terminal, plain in a pipe."""
+    out = Console(highlight=False)
+    to = Console(
+        file=StringIO(),
+        width=out.width if out.is_terminal else 200,
+        force_terminal=out.is_terminal,
+        color_system="auto" if out.is_terminal else None,
+        highlight=False,
+    )
+    with to.capture() as capture:
+        to.print(tree, soft_wrap=True)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines())

@@ -1,0 +1,240 @@
+"""The one way to make any cut: what was asked, checked; then a label map in the workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+from granctl.errors import (
+    BadOptionError,
+    GranctlError,
+    ManifestMismatchError,
+    OutputExistsError,
+    near,
+)
+from granctl.progress import Progress
+from granctl.provenance import provenance, short
+from granctl.study.cutplan import CutPlan, Fields
+from granctl.study.imagecuts import kmeans_plan, random_plan
+from granctl.tree.cuts import Shallow, depth_cut, label_map_of, leaf_cut, level_cut, nodes_of_labels
+from granctl.tree.labelmap import LabelMap
+from granctl.tree.lists import DEFAULT_LIST, load_list
+from granctl.tree.parents import POLICIES, Policy
+from granctl.tree.stats import describe
+from granctl.tree.store import embedded_wordnet, load_taxonomy
+from granctl.tree.taxonomy import Taxonomy
+from granctl.workspace import Artefact, Workspace
+
+Method = Literal["depth", "level", "random", "kmeans"]
+_NEEDS: dict[Method, tuple[str, ...]] = {
+    "depth": ("depth",),
+    "level": ("level",),
+    "random": ("like",),
+    "kmeans": ("classes", "within", "shards", "features"),
+}
+_MAY: dict[Method, tuple[str, ...]] = {
+    "depth": ("policy", "shallow", "list"),
+    "level": ("policy", "list"),
+    "random": ("shards",),
+    "kmeans": (),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CutSpec:
+    """What cut is asked for; fields that do not belong to the method stay None."""
+
+    method: Method
+    depth: int | None = None
+    """Edges below the root."""
+    level: int | None = None
+    """Steps up from the label; 0 makes every label its own class (method `leaf`)."""
+    policy: Policy | None = None
+    """None: `first` for a depth, `all` for a level."""
+    shallow: Shallow | None = None
+    """What becomes of labels above the depth; None: `keep`."""
+    list: str | None = None
+    """An embedded label list's name, or a file; None: 21843."""
+    like: Path | None = None
+    """A label map whose class sizes a random one copies."""
+    classes: int | None = None
+    """Clusters in all."""
+    within: Path | None = None
+    """A label map whose classes the clusters never cross."""
+    shards: Path | None = None
+    """A shard set; its train split names the images of a map that is keyed by image."""
+    features: Path | None = None
+    """What `granctl embed` made of that split."""
+    seed: int = 0
+    taxonomy: Path | None = None
+    """None: the embedded WordNet 3.0."""
+
+    def check(self) -> None:
+        """Checks that all that the method needs is there and nothing that contradicts it.
+
+        Raises:
+            BadOptionError: names the option.
+        """
+        checked_policy(self.policy)
+        _check_choice("shallow", self.shallow, get_args(Shallow))
+        needs, may = _NEEDS[self.method], _MAY[self.method]
+        for name in needs:
+            if getattr(self, name) is None:
+                problem = f"a cut by {self.method} needs it"
+                raise BadOptionError(f"--{name}", problem, f"add --{name}")
+        every = {n for table in (_NEEDS, _MAY) for names in table.values() for n in names}
+        for name in sorted(every - set(needs) - set(may)):
+            if getattr(self, name) is not None:
+                problem = f"it has no meaning for a cut by {self.method}"
+                raise BadOptionError(f"--{name}", problem, f"leave --{name} out")
+        for name in ("depth", "level"):
+            if (getattr(self, name) or 0) < 0:
+                problem = f"{getattr(self, name)} is below 0"
+                raise BadOptionError(f"--{name}", problem, "0 is the least")
+
+    @classmethod
+    def from_options(
+        cls, options: Mapping[str, Any], *, random: bool, cluster: str | None
+    ) -> CutSpec:
+        """The spec of what was given on a command line, where the options say the method.
+
+        Raises:
+            BadOptionError: no method, several, or options that contradict it.
+        """
+        asked: list[tuple[str, Method]] = []
+        asked += [(f"--{m}", m) for m in ("depth", "level") if options[m] is not None]
+        asked += [("--random", "random")] if random else []
+        if cluster is not None:
+            if cluster != "kmeans":
+                raise BadOptionError("--cluster", f"no method {cluster!r}", "take kmeans")
+            asked.append(("--cluster", "kmeans"))
+        if len(asked) != 1:
+            given = " and ".join(name for name, _ in asked)
+            problem = "they contradict each other" if asked else "nothing says how to cut"
+            hint = "give one of --depth D, --level K, --random --like CUT, --cluster kmeans"
+            raise BadOptionError(given or "tree cut", problem, hint)
+        spec = cls(method=asked[0][1], **options)
+        spec.check()
+        return spec
+
+
+def checked_policy(name: str | None) -> Policy | None:
+    """A policy's name, as one that exists.
+
+    Raises:
+        BadOptionError: there is no such policy; names the nearest.
+    """
+    _check_choice("policy", name, POLICIES)
+    return cast(Policy | None, name)
+
+
+def _check_choice(name: str, value: str | None, known: tuple[str, ...]) -> None:
+    if value is not None and value not in known:
+        like = near(value, known)
+        hint = f"did you mean {like[0]}?" if like else f"take one of {', '.join(known)}"
+        raise BadOptionError(f"--{name}", f"there is no {name} {value!r}", hint)
+
+
+def make_cut(workspace: Workspace, spec: CutSpec, out: Path | None, progress: Progress) -> Artefact:
+    """Makes the label map of a cut, or finds it.
+
+    Raises:
+        BadOptionError: options that contradict each other.
+        BeyondTreeError: a depth or level that no label reaches.
+        OutputExistsError: `out` holds something else.
+        GranctlError: an input is missing or damaged.
+    """
+    spec.check()
+    taxonomy = open_taxonomy(spec.taxonomy)
+    plan = _plan(spec, taxonomy, progress)
+    path = out or workspace.place("label-map", plan.name, plan.digest, ".parquet")
+    found = _found(path, plan.digest, is_ours=out is None)
+    label_map = found or _computed(plan, spec, path)
+    return Artefact(
+        kind="label-map",
+        path=path,
+        digest=plan.digest,
+        made=found is None,
+        details=describe(label_map, taxonomy),
+    )
+
+
+def open_taxonomy(path: Path | None) -> Taxonomy:
+    """The taxonomy in a file; None: the embedded WordNet 3.0."""
+    return embedded_wordnet() if path is None else load_taxonomy(path)
+
+
+def _computed(plan: CutPlan, spec: CutSpec, path: Path) -> LabelMap:
+    fields = {"method": plan.method, "params": plan.params, "inputs": plan.inputs}
+    record = provenance(spec, plan.inputs)
+    label_map = plan.compute({**fields, "keyed_by": plan.keyed_by, "provenance": record})
+    label_map.write(path)
+    return label_map
+
+
+def _found(path: Path, digest: str, *, is_ours: bool) -> LabelMap | None:
+    """The whole map that lies at the path already; None: there is none.
+
+    A damaged map at our own place, which is named by its digest, is made again.
+    """
+    if not path.exists():
+        return None
+    try:
+        label_map = LabelMap.read(path)
+    except (GranctlError, OSError) as error:
+        if is_ours and isinstance(error, ManifestMismatchError):
+            return None
+        raise OutputExistsError(path, "something that is no whole label map") from error
+    if label_map.digest != digest:
+        raise OutputExistsError(path, f"another label map (digest {short(label_map.digest)})")
+    return label_map
+
+
+def _plan(spec: CutSpec, taxonomy: Taxonomy, progress: Progress) -> CutPlan:
+    if spec.method == "random" and spec.like is not None:
+        return random_plan(spec.like, spec.shards, spec.seed)
+    if spec.method == "kmeans":
+        return _plan_by_kmeans(spec, progress)
+    return _plan_by_tree(spec, taxonomy)
+
+
+def _plan_by_kmeans(spec: CutSpec, progress: Progress) -> CutPlan:
+    within, shards, features = spec.within, spec.shards, spec.features
+    if within is None or shards is None or features is None or spec.classes is None:
+        raise ValueError("spec.check() lets none of them be missing")
+    return kmeans_plan(within, shards, features, spec.classes, spec.seed, progress)
+
+
+def _plan_by_tree(spec: CutSpec, taxonomy: Taxonomy) -> CutPlan:
+    label_list = load_list(spec.list or DEFAULT_LIST)
+    params: dict[str, Any] = {"list": label_list.name}
+    if spec.depth is not None:
+        method = "depth"
+        params |= {"depth": spec.depth, "policy": spec.policy or "first"}
+        params |= {"shallow": spec.shallow or "keep"}
+    elif spec.level:
+        method = "level"
+        params |= {"level": spec.level, "policy": spec.policy or "all"}
+    else:  # level 0: no parent is followed, so that no policy makes a difference
+        method = "leaf"
+
+    def compute(fields: Fields) -> LabelMap:
+        nodes = nodes_of_labels(taxonomy, label_list.ids, label_list.name)
+        if method == "depth":
+            given = (params["depth"], params["policy"], params["shallow"])
+            cut = depth_cut(taxonomy, nodes, *given)
+        elif method == "level":
+            cut = level_cut(taxonomy, nodes, params["level"], params["policy"])
+        else:
+            cut = leaf_cut(nodes)
+        return label_map_of(taxonomy, label_list.ids, cut, **fields)
+
+    return CutPlan(
+        method=method,
+        params=params,
+        inputs={"taxonomy": taxonomy.digest, "list": label_list.digest},
+        keyed_by="label",
+        compute=compute,
+    )

@@ -1,0 +1,81 @@
+"""Looking up a node by id or by name; names are no keys, so a name can have several nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from granctl.errors import AmbiguousNameError, UnknownNodeError, listing, near
+from granctl.tree.taxonomy import BETWEEN_LEMMAS, Taxonomy, below
+
+
+def find(taxonomy: Taxonomy, text: str) -> list[int]:
+    """All nodes with this id, or else with this name, those with most below them first.
+
+    Case does not count, and underscores are spaces.
+    """
+    by_id = taxonomy.index_of.get(text.strip())
+    if by_id is not None:
+        return [by_id]
+    wanted = _normal(text)
+    hits = [
+        node
+        for node, lemmas in enumerate(taxonomy.lemma_texts)
+        if wanted in lemmas.lower() and wanted in lemmas.lower().split(BETWEEN_LEMMAS)
+    ]
+    return sorted(hits, key=lambda node: -int(below(taxonomy, node).sum()))
+
+
+def resolve(taxonomy: Taxonomy, text: str) -> int:
+    """The one node with this id or name.
+
+    Raises:
+        UnknownNodeError: there is none; names the nearest.
+        AmbiguousNameError: there are several; lists them with their glosses.
+
+    Example:
+        >>> from granctl.tree.store import embedded_wordnet
+        >>> wordnet = embedded_wordnet()
+        >>> wordnet.ids[resolve(wordnet, "domestic dog")]
+        'n02084071'
+    """
+    found = find(taxonomy, text)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UnknownNodeError(text, near_nodes(taxonomy, text), taxonomy.source)
+    raise AmbiguousNameError(text, [(taxonomy.ids[n], in_words(taxonomy, n)) for n in found])
+
+
+def in_words(taxonomy: Taxonomy, node: int) -> str:
+    """Names and gloss of a node on one line: `dog, domestic dog: a member of ...`."""
+    return f"{listing(taxonomy.lemmas(node))}: {taxonomy.glosses[node]}"
+
+
+def near_nodes(taxonomy: Taxonomy, text: str) -> list[str]:
+    """At most three ids or names like the text, the nearest first; an id with its name."""
+    text = text.strip()
+    if any(c.isdigit() for c in text):
+        alike = _one_or_two_off(text, taxonomy.ids)
+        if alike:
+            return [f"{i} ({taxonomy.name(taxonomy.index_of[i])})" for i in alike]
+    wanted = _normal(text)
+    names = {
+        name.lower()
+        for lemmas in taxonomy.lemma_texts
+        for name in lemmas.split(BETWEEN_LEMMAS)
+        # The whole vocabulary would take seconds: a near name is as long and begins alike.
+        if abs(len(name) - len(wanted)) <= 2 and name[:1].lower() == wanted[:1]
+    }
+    return near(wanted, sorted(names))
+
+
+def _one_or_two_off(text: str, ids: Iterable[str]) -> list[str]:
+    """Ids of the same length that differ in one or two places, the nearest first."""
+    off = (
+        (sum(a != b for a, b in zip(i, text, strict=True)), i) for i in ids if len(i) == len(text)
+    )
+    return [i for num, i in sorted(pair for pair in off if pair[0] <= 2)[:3] if num]
+
+
+def _normal(text: str) -> str:
+    return " ".join(text.replace("_", " ").split()).lower()
