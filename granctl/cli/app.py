@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from granctl.cli import data, demo, report, shards, tree, tree_compare
+from granctl.cli import data, demo, report, shards, train, tree, tree_compare
 
 app = typer.Typer(
     name="granctl",
@@ -15,7 +15,11 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.command("demo")(demo.demo)
+app.command("embed")(train.embed)
+app.command("pretrain")(train.pretrain)
+app.add_typer(train.recipes, name="recipes")
 app.command("report")(report.report)
 app.add_typer(shards.app, name="shards")
+app.command("transfer")(train.transfer)
 app.add_typer(tree.app, name="tree")
 tree.app.add_typer(tree_compare.app)
