@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from granctl.cli.options import Json, Out, Quiet, Seed, Shards, Source, WorkspaceFolder
+from granctl.cli.options import Json, Out, Quiet, Seed, Shards, WorkspaceFolder
 
 app = typer.Typer(help="Images in, WebDataset shards out.", no_args_is_help=True)
 
@@ -25,7 +25,9 @@ class _Order(StrEnum):
 
 @app.command()
 def build(
-    source: Source = "embedded",
+    source: Annotated[
+        str, typer.Option(help="A folder of images, or the name of a data set.")
+    ] = "embedded",
     labels: Annotated[
         Path | None,
         typer.Option("--labels", help="A label map for .cls [default: each label is a class]."),
@@ -47,13 +49,12 @@ def build(
 ) -> None:
     """Write images as WebDataset shards with an index; the same command again goes on."""
     from granctl.cli.console import Session
-    from granctl.shards.write import BuildSpec, build_shards
-    from granctl.study.lookup import class_lookup
+    from granctl.shards.write import BuildSpec
+    from granctl.study.lookup import build_under_labels
 
     session = Session(workspace, as_json=json, quiet=quiet)
     spec = BuildSpec(
-        source=source or "embedded",
-        classes=class_lookup(labels) if labels else None,
+        source=source,
         seed=seed,
         order=order.value,
         on_bad_image=on_bad_image.value,
@@ -61,7 +62,7 @@ def build(
         shard_bytes=shard_bytes,
         holdout_frac=holdout_frac,
     )
-    session.emit(build_shards(session.workspace, spec, out, session.progress))
+    session.emit(build_under_labels(session.workspace, spec, labels, out, session.progress))
 
 
 @app.command()

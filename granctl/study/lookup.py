@@ -1,11 +1,26 @@
-"""What a label map says about labels, as the plain values that building shards takes."""
+"""Where label maps and shards meet: the classes that a build writes beside its images."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from granctl.errors import BadOptionError
-from granctl.shards.buildspec import ClassLookup
+from granctl.progress import Progress
+from granctl.shards.write import BuildSpec, ClassLookup, build_shards
+from granctl.workspace import Artefact, Workspace
+
+
+def build_under_labels(
+    workspace: Workspace, spec: BuildSpec, labels: Path | None, out: Path | None, progress: Progress
+) -> Artefact:
+    """Builds shards whose `.cls` and `.json` follow a label map; without one each label is one.
+
+    Raises:
+        GranctlError: as `class_lookup` and `build_shards`.
+    """
+    classes = class_lookup(labels) if labels else None
+    return build_shards(workspace, replace(spec, classes=classes), out, progress)
 
 
 def class_lookup(path: Path) -> ClassLookup:
