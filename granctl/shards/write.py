@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from granctl.errors import BadImagesError, NoImagesError, OutputNotWritableError
 from granctl.progress import Progress
 from granctl.provenance import digest as digest_of
+from granctl.shards.alone import building_alone
 from granctl.shards.buildspec import BuildSpec, ClassLookup
 from granctl.shards.finish import BAD_NAME, finish, remove_leftovers, write_bad
 from granctl.shards.index import ShardSet
@@ -51,20 +52,20 @@ def build_shards(
     identity = _identity(source, spec, held_out)
     spec_digest = digest_of({"kind": "shards", "schema": SCHEMA, **identity})
     folder = out.absolute() if out else workspace.place("shards", _slug(source.name), spec_digest)
-    state = folder_state(folder, spec_digest)
-    if state == "whole":
-        remove_leftovers(folder)
-        return _found_whole(folder, spec, spec_digest)
     inputs = {"source": source.digest} | ({"labels": spec.classes.digest} if spec.classes else {})
-    if state == "absent":
+    if folder_state(folder, spec_digest) == "absent":
         begin_folder(folder, spec_digest, identity, inputs)
-    planned, sizes = _planned(source, split_of, classes, spec)
-    parts, bad = _write_missing(folder, planned, sizes, source, classes, spec, progress)
-    _judge_bad(folder, source, bad, spec, progress)
-    if not any(part.table.num_rows for part in parts):
-        raise NoImagesError(source.root, len(source.listing))
-    head = {"digest": spec_digest, "classes": _classes_record(spec, classes)}
-    manifest = finish(folder, parts, source, split_of, head, identity, inputs)
+    with building_alone(folder, progress):
+        if folder_state(folder, spec_digest) == "whole":
+            remove_leftovers(folder)
+            return _found_whole(folder, spec, spec_digest)
+        planned, sizes = _planned(source, split_of, classes, spec)
+        parts, bad = _write_missing(folder, planned, sizes, source, classes, spec, progress)
+        _judge_bad(folder, source, bad, spec, progress)
+        if not any(part.table.num_rows for part in parts):
+            raise NoImagesError(source.root, len(source.listing))
+        head = {"digest": spec_digest, "classes": _classes_record(spec, classes)}
+        manifest = finish(folder, parts, source, split_of, head, identity, inputs)
     return _artefact(folder, spec_digest, manifest, made=True)
 
 

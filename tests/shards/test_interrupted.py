@@ -116,3 +116,17 @@ def test_full_disk_is_an_error_and_the_next_run_goes_on(source, tmp_path):
     assert not list(folder.glob(".*.tmp"))
     assert run(source, tmp_path / "full").returncode == 0
     assert all_bytes(tmp_path / "full/shards") == all_bytes(tmp_path / "whole/shards")
+
+
+def test_two_builds_at_once_make_one_shard_set(source, tmp_path):
+    """The second waits for the first, or finds its work done; both end well with one result."""
+    assert run(source, tmp_path / "whole").returncode == 0
+    environment = {**os.environ, "GRANCTL_WORKSPACE": str(tmp_path / "both"), "KILL_AT": "0"}
+    environment["STEPS"] = str(tmp_path / "both.steps")
+    options = ["--source", str(source), "--shard-images", "7", "--quiet"]
+    command = [sys.executable, "-c", PROGRAM, "shards", "build", *options]
+    both = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) for _ in range(2)]
+    paths = {process.communicate()[0] for process in both}
+    assert [process.returncode for process in both] == [0, 0]
+    assert len(paths) == 1
+    assert all_bytes(tmp_path / "both/shards") == all_bytes(tmp_path / "whole/shards")

@@ -1,0 +1,32 @@
+"""One builder at a time: the second waits, and then finds the work done."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from granctl.progress import Progress
+
+
+@contextmanager
+def building_alone(folder: Path, progress: Progress) -> Iterator[None]:
+    """Holds the folder's own lock; the system gives it back when the process ends, killed or not.
+
+    Where the file system knows no such lock (some network disks) it does without: two builders
+    then write the same bytes, each under temporary names of its own.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress.note(f"another process builds {folder}: waiting for it")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError:
+            pass
+        yield
+    finally:
+        os.close(handle)
