@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 
 from granctl.study.answer import answer
@@ -15,10 +16,10 @@ _STRIP_WIDTH = 150
 def panel_section(index: int, panel: Panel) -> str:
     """The section of one panel; the first panel's sentence is the page's answer already."""
     number = index + 1
-    finding = "" if index == 0 else f'<p class="finding">{escape(answer(panel))}</p>'
+    finding = "" if index == 0 else f'<p class="finding">{unbroken(answer(panel))}</p>'
     bars = "bars are one standard deviation over seeds, the small dots the seeds themselves"
     return f"""<section aria-labelledby="panel-{index}">
-<h2 id="panel-{index}">{escape(panel_title(panel))}</h2>
+<h2 id="panel-{index}">{unbroken(panel_title(panel))}</h2>
 {finding}
 <figure>
 <ul class="keys"></ul>
@@ -33,14 +34,14 @@ pretraining classes that have images; {bars}. The right axis reads the same as e
 
 _COLUMNS = (
     ("Source cut", "text"),
-    ("Family", "text"),
     ("Classes", ""),
-    ("Seeds", ""),
     ("Top-1, %", ""),
     ("sd", ""),
-    ("Mean with 95 % interval", "text strip-head"),
+    ("Seeds", ""),
+    ("Mean with 95 % interval", "text"),
     ("Less finest", ""),
     ("Less coarsest", ""),
+    ("Family", "text last"),
 )
 
 
@@ -52,9 +53,10 @@ def _table(index: int, panel: Panel) -> str:
     scale = _scale(panel)
     rows = "\n".join(_row(index, i, point, scale) for i, point in enumerate(panel.points))
     note = f"{legend(panel)} Bold: the interval excludes zero." if panel.finest else legend(panel)
-    return f"""<div class="scroll" tabindex="0" role="region" aria-label="Table {index + 1}">
-<table class="sortable" id="table-{index}">
-<caption><b>Table {index + 1}.</b> {escape(note)} Click a heading to sort.</caption>
+    return f"""<p class="caption" id="caption-{index}"><b>Table {index + 1}.</b> {unbroken(note)}
+Click a heading to sort.</p>
+<div class="scroll" tabindex="0" role="region" aria-labelledby="caption-{index}">
+<table class="sortable" id="table-{index}" aria-labelledby="caption-{index}">
 <thead><tr>{heads}</tr></thead>
 <tbody>
 {rows}
@@ -63,19 +65,24 @@ def _table(index: int, panel: Panel) -> str:
 
 def _row(index: int, i: int, point: Point, scale: tuple[float, float]) -> str:
     top1, classes = point.top1, point.classes_present
-    name = escape(point.cut)
     cells = [
-        f'<th scope="row"><a href="#from-{index}-{i}">{name}</a></th>',
-        f'<td class="text"><span class="swatch"></span>{escape(point.family)}</td>',
+        f'<th scope="row"><span class="swatch"></span>'
+        f'<a href="#from-{index}-{i}">{escape(point.cut)}</a></th>',
         _number(classes, NONE if classes is None else f"{classes:,.0f}"),
-        _number(top1.n, str(top1.n)),
         _number(top1.mean, f"{100 * top1.mean:.2f}"),
         _number(top1.sd, NONE if top1.sd is None else f"{100 * top1.sd:.2f}"),
+        _number(top1.n, str(top1.n)),
         f'<td class="text" data-value="{top1.mean}">{_strip(point, scale)}</td>',
         _difference(point.to_finest),
         _difference(point.to_coarsest),
+        f'<td class="text last">{escape(point.family)}</td>',
     ]
     return f'<tr id="row-{index}-{i}" class="{family_class(point.family)}">{"".join(cells)}</tr>'
+
+
+def unbroken(text: str) -> str:
+    """Text as HTML in which names such as depth-6, and per cent, do not break over lines."""
+    return re.sub(r"[\w@]+(?:-\w+)+|\d %", r'<span class="nb">\g<0></span>', escape(text))
 
 
 def family_class(family: str) -> str:
@@ -92,6 +99,7 @@ def _difference(estimate: Estimate | None) -> str:
     if estimate is None:
         return _number(None, NONE)
     mean, _, interval = difference_text(estimate).removesuffix(" *").partition(" ")
+    mean, interval = mean.replace("-", "−"), interval.replace("-", "−")
     mark = ' class="apart"' if estimate.excludes_zero else ""
     return _number(estimate.mean, f'<span{mark}>{mean}</span> <span class="ci">{interval}</span>')
 

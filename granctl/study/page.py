@@ -13,7 +13,7 @@ from typing import Any
 from granctl import __version__
 from granctl.provenance import short
 from granctl.study.answer import answer, count
-from granctl.study.comparison import panel_section
+from granctl.study.comparison import panel_section, unbroken
 from granctl.study.figures import panel_title
 from granctl.study.icicle import Cut, CutView, Forest
 from granctl.study.lineage import Step
@@ -56,7 +56,7 @@ def page(
             "title": escape(f"Granularity: {', '.join(dict.fromkeys(p.target for p in panels))}"),
             "style": asset("page.css"),
             "digest": short(digest),
-            "answer": escape(answer(panels[0])),
+            "answer": unbroken(answer(panels[0])),
             "caution": escape(_caution(panels)),
             "panels": "\n".join(panel_section(i, p) for i, p in enumerate(panels)),
             "cuts": _cuts(views, present_known),

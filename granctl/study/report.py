@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from granctl import __version__
 from granctl.files import write_bytes
@@ -19,6 +19,9 @@ from granctl.study.results import Result, load_results
 from granctl.study.summary import Panel, summarise
 from granctl.study.table import as_csv, as_markdown, records
 from granctl.workspace import Artefact, Workspace, begin_folder, finish_folder, folder_state
+
+if TYPE_CHECKING:
+    from granctl.tree.taxonomy import Taxonomy
 
 SCHEMA = 1
 PAGE_NAME = "report.html"
@@ -129,10 +132,12 @@ def _write(
     progress.finish()
 
 
-def _taxonomy(cuts: Sequence[Cut]) -> Any:
-    """The taxonomy that the cuts were made from; None where it is not the embedded one."""
+def _taxonomy(cuts: Sequence[Cut]) -> Taxonomy | None:
+    """The embedded WordNet; None where there is no cut, or one of another taxonomy."""
     if not cuts:
         return None
     from granctl.tree.store import embedded_wordnet
 
-    return embedded_wordnet()
+    wordnet = embedded_wordnet()
+    named = {c.labels.inputs.get("taxonomy") for c in cuts} - {None}
+    return wordnet if named <= {wordnet.digest} else None

@@ -68,17 +68,17 @@ def as_markdown(panels: Sequence[Panel]) -> str:
     for panel in panels:
         rows = [HEADINGS + DIFFERENCES, ["---"] + ["---:"] * 8, *rows_of(panel)]
         lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-        parts.append("\n".join([f"**{panel_title(panel)}** {legend(panel)}", "", *lines, ""]))
+        parts.append("\n".join([f"**{panel_title(panel)}.** {legend(panel)}", "", *lines, ""]))
     return "\n".join(parts)
 
 
 def legend(panel: Panel) -> str:
     """What the columns of differences mean in this panel."""
     if panel.finest is None:
-        return "(no cut of a taxonomy among the sources: no differences)"
+        return "No cut of a taxonomy is among the sources, so no differences are shown."
     return (
-        f"(differences of top-1 in points, paired by seed, with 95 % t-interval;"
-        f" finest: {panel.finest}, coarsest: {panel.coarsest})"
+        "Differences are of top-1, in points, paired by seed, with their 95 % t-interval;"
+        f" finest: {panel.finest}, coarsest: {panel.coarsest}."
     )
 
 

@@ -132,14 +132,15 @@ function startIcicle(root) {
   function paintNode(i, left, right, y, row, labels) {
     const of = view.below[i];
     const gap = right - left > 3 ? 1 : 0;
+    if (!gap) [left, right] = [Math.floor(left), Math.floor(left) + Math.max(1, Math.round(right - left))]; // crisp slivers
     pen.fillStyle = of < 0 ? colours.mixed : view.colour(of);
     pen.globalAlpha = i === hover ? 0.8 : 1;
-    pen.fillRect(left, y, Math.max(right - left - gap, 0.6), row - 1);
+    pen.fillRect(left, y, right - left - gap, row - 1);
     pen.globalAlpha = 1;
     const up = tree.parents[i];
     if (of >= 0 && (up < 0 || view.below[up] !== of)) { // here the cut goes through
       pen.fillStyle = colours.ink;
-      pen.fillRect(left, y - 1, Math.max(right - left - gap, 0.6), 2.5);
+      pen.fillRect(left, y - 1, right - left - gap, 2.5);
     }
     if (right - left > 26 && row > 13) labels.push([i, left, right - gap, y, row, of < 0 ? colours.mixedInk : ON_CLASS]);
   }

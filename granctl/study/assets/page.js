@@ -40,7 +40,6 @@ const familyClass = (family) =>
 
 function startTheme(changed) {
   const button = document.getElementById("theme");
-  const names = { "": "Auto", light: "Light", dark: "Dark" };
   const order = ["", "light", "dark"];
   let current = 0;
   button.addEventListener("click", () => {
@@ -48,7 +47,7 @@ function startTheme(changed) {
     const theme = order[current];
     if (theme) document.documentElement.dataset.theme = theme;
     else delete document.documentElement.dataset.theme;
-    button.textContent = names[theme];
+    button.textContent = `Colours: ${theme || "auto"}`;
     button.setAttribute("aria-label", `Colours: ${theme || "as the system"}`);
     changed();
   });

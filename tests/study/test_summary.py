@@ -1,0 +1,141 @@
+"""Means, intervals, pairing and the sentence they carry."""
+
+from __future__ import annotations
+
+import pytest
+from made_up_study import fake_result, u_curve
+
+from granctl.errors import MixedResultsError
+from granctl.study.answer import answer
+from granctl.study.summary import TARGET_ALONE, difference, estimate, summarise, t_quantile
+
+
+def loaded(records: list[dict]) -> list[dict]:
+    return [{**r, "path": f"/results/{i}/result.json"} for i, r in enumerate(records)]
+
+
+@pytest.mark.parametrize("df", [1, 2, 3, 4, 7, 10, 30, 99])
+def test_t_quantile_agrees_with_scipy(df: int) -> None:
+    """The finite sums give scipy's 0.975 quantile."""
+    stats = pytest.importorskip("scipy.stats")
+    assert t_quantile(df) == pytest.approx(stats.t.ppf(0.975, df), abs=1e-9)
+
+
+def test_estimate_of_three_values() -> None:
+    """Mean, deviation with n - 1 and the t-interval of a case worked by hand."""
+    found = estimate([0.80, 0.82, 0.84])
+    assert found.mean == pytest.approx(0.82)
+    assert found.sd == pytest.approx(0.02)
+    half = 4.302652729911275 * 0.02 / 3**0.5
+    assert (found.low, found.high) == pytest.approx((0.82 - half, 0.82 + half))
+
+
+def test_one_value_has_no_deviation() -> None:
+    """A single seed gives a mean and nothing that would need a second."""
+    found = estimate([0.8])
+    assert (found.mean, found.sd, found.low, found.high) == (0.8, None, None, None)
+    assert not found.excludes_zero
+
+
+def test_differences_are_paired_by_seed() -> None:
+    """What a seed adds to both sides cancels; a seed without partner is left out."""
+    ours = [fake_result(cut="a", top1=0.8 + s / 100, seed=s) for s in (0, 1, 2, 9)]
+    theirs = [fake_result(cut="b", top1=0.7 + s / 100, seed=s) for s in (0, 1, 2)]
+    found = difference(ours, theirs)
+    assert found is not None
+    assert found.n == 3
+    assert found.mean == pytest.approx(0.1)
+    assert found.sd == pytest.approx(0, abs=1e-12)
+    assert difference(ours, [fake_result(cut="b", seed=5)]) is None
+
+
+def test_panels_hold_one_target_each() -> None:
+    """Two targets give two panels, the coarse one first, each with its eight sources."""
+    panels = summarise(loaded(u_curve()))
+    assert [p.target for p in panels] == ["embedded@depth-7", "embedded@leaf"]
+    for panel in panels:
+        assert len(panel.points) == 8
+        assert {r["target"] for point in panel.points for r in point.results} == {panel.target}
+        assert (panel.finest, panel.coarsest) == ("leaf", "depth-5")
+        assert panel.points[-1].cut == TARGET_ALONE
+
+
+def test_families_follow_the_method() -> None:
+    """Cuts of the tree, clusters, random controls and the target alone are told apart."""
+    (panel,) = summarise(loaded(u_curve(targets=[("embedded@depth-7", "depth-7", 5)])))
+    families = {p.cut: p.family for p in panel.points}
+    assert families["depth-5"] == families["leaf"] == "taxonomy"
+    assert families["kmeans-40"] == "clusters"
+    assert families["random-like-leaf"] == "random"
+
+
+def test_recipes_and_budgets_are_never_averaged() -> None:
+    """Results that differ in steps or pretraining images stand in panels of their own."""
+    short = [fake_result(cut="leaf", seed=s, top1=0.7) for s in (0, 1)]
+    long = [fake_result(cut="leaf", seed=s, top1=0.9, steps=900) for s in (0, 1)]
+    panels = summarise(loaded(short + long))
+    assert sorted(p.points[0].top1.mean for p in panels) == pytest.approx([0.7, 0.9])
+
+
+def test_random_maps_of_one_seed_are_several_values() -> None:
+    """Two random maps of one training seed are both counted; pairing takes their mean."""
+    maps = [fake_result(cut="random-like-leaf", method="random", top1=t) for t in (0.6, 0.62)]
+    maps[1]["source"]["labels_digest"] = "another"
+    leaf = fake_result(cut="leaf", method="leaf", classes=10, top1=0.8)
+    (panel,) = summarise(loaded([*maps, leaf]))
+    point = next(p for p in panel.points if p.family == "random")
+    assert point.top1.n == 2
+    assert point.to_finest is not None
+    assert point.to_finest.mean == pytest.approx(-0.19)
+    assert point.num_pretraining_runs == 1
+
+
+def test_same_seed_twice_is_refused() -> None:
+    """Two different results of one seed of one source cannot both be that seed's."""
+    twice = [fake_result(cut="leaf", top1=t) for t in (0.7, 0.8)]
+    with pytest.raises(MixedResultsError, match="seed 0") as caught:
+        summarise(loaded(twice))
+    assert "granctl report RESULT" in caught.value.hint
+
+
+def test_one_target_measured_on_other_images_is_refused() -> None:
+    """A target with two sizes of test set is not one target."""
+    mixed = [fake_result(cut="leaf", n=2000), fake_result(cut="depth-5", n=1000)]
+    with pytest.raises(MixedResultsError, match=r"n is 2000 in .* and 1000 in"):
+        summarise(loaded(mixed))
+
+
+def test_answer_names_what_the_intervals_carry() -> None:
+    """The best is named; what its interval does not separate is said to be untold."""
+    panel = summarise(loaded(u_curve()))[0]
+    text = answer(panel)
+    assert "pretraining on 10 classes (leaf) had the highest mean top-1, 83.3 % (3 seeds)" in text
+    assert "lies above kmeans-160, depth-7, depth-6 and 3 more" in text
+    assert text.endswith("cannot be told from kmeans-40.")
+
+
+def test_answer_of_one_seed_claims_nothing() -> None:
+    """With one seed no difference is claimed."""
+    text = answer(summarise(loaded(u_curve(seeds=[0])))[0])
+    assert "no difference can be told from chance" in text
+    assert "above" not in text
+
+
+def test_answer_when_nothing_can_be_told() -> None:
+    """Noise larger than the gap: the highest mean is named and nothing else is claimed."""
+    tops = {"leaf": (0.80, 0.70, 0.78), "depth-5": (0.72, 0.79, 0.76)}
+    records = [
+        fake_result(cut=cut, top1=top, seed=seed)
+        for cut, values in tops.items()
+        for seed, top in enumerate(values)
+    ]
+    text = answer(summarise(loaded(records))[0])
+    assert "it cannot be told from depth-5" in text
+    assert "above" not in text
+
+
+def test_answer_of_one_source_compares_nothing() -> None:
+    """A single source has nothing to be better than."""
+    text = answer(summarise(loaded([fake_result(cut=None, top1=0.7)]))[0])
+    assert "training on the target alone reached 70.0 % top-1 (1 seed)" in text
+    assert "nothing to compare" in text
