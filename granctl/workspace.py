@@ -138,8 +138,8 @@ class Workspace:
             return {}
         return {name: Path(folder) for name, folder in read_json(register).items()}
 
-    def add_data(self, name: str, folder: Path) -> None:
-        """Registers, or moves, a named data set.
+    def add_data(self, name: str, folder: Path) -> Path:
+        """Registers, or moves, a named data set; returns its folder as an absolute path.
 
         Raises:
             MissingInputError: the folder does not exist.
@@ -148,6 +148,7 @@ class Workspace:
             raise MissingInputError(f"data set {name!r}", folder, "check the path")
         names = {n: str(f) for n, f in self.data_names().items()}
         write_json(self.root / "data.json", {**names, name: str(folder.absolute())})
+        return folder.absolute()
 
     def data_folder(self, name: str) -> Path:
         """Where a named data set lies.

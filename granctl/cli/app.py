@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import typer
 
-from granctl.cli import data, demo, report, shards, train, tree, tree_compare
+from granctl.cli import (
+    data,
+    demo,
+    report,
+    shards,
+    train,
+    tree,
+    tree_compare,
+    tree_export,
+    tree_import,
+)
 
 app = typer.Typer(
     name="granctl",
@@ -23,3 +33,5 @@ app.add_typer(shards.app, name="shards")
 app.command("transfer")(train.transfer)
 app.add_typer(tree.app, name="tree")
 tree.app.add_typer(tree_compare.app)
+tree.app.add_typer(tree_export.app)
+tree.import_app.add_typer(tree_import.app)

@@ -129,6 +129,5 @@ class _PlainProgress:
         left = f", {(self._total - self._done) / rate:.0f} s left" if rate > 0 else ""
         end = left if self._done < self._total else f" in {took_s:.1f} s"
         tail = f" ({self._note})" if self._note else ""
-        self.note(
-            f"{self._label}: {self._done}/{self._total} {self._unit}, {rate:,.0f}/s{end}{tail}"
-        )
+        speed = f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s"
+        self.note(f"{self._label}: {self._done}/{self._total} {self._unit}, {speed}{end}{tail}")
