@@ -11,8 +11,9 @@ import numpy as np
 from granctl.errors import NothingBelowError
 from granctl.study.cuts import checked_policy, open_taxonomy
 from granctl.tree.cuts import nodes_of_labels
+from granctl.tree.keep import chosen_labels
 from granctl.tree.labelmap import LabelMap
-from granctl.tree.lists import ABOUT, DEFAULT_LIST, load_list
+from granctl.tree.lists import ABOUT, load_list
 from granctl.tree.stats import describe, describe_taxonomy
 from granctl.tree.store import embedded_wordnet_path
 from granctl.tree.taxonomy import Taxonomy
@@ -53,7 +54,7 @@ def look(spec: LookSpec, node: int | None, depth: int, most: int) -> Look:
         GranctlError: an input is missing or damaged.
     """
     taxonomy = open_taxonomy(spec.taxonomy)
-    label_list = load_list(spec.list or DEFAULT_LIST)
+    label_list = chosen_labels(spec.list, taxonomy, spec.taxonomy)
     labels = np.ones(len(taxonomy), bool)
     if not spec.every_node:
         labels[:] = False
@@ -82,7 +83,7 @@ def statistics(spec: LookSpec) -> dict[str, Any]:
         label_map = LabelMap.read(spec.cut)
         head = {"kind": "label-map", "path": str(spec.cut), "digest": label_map.digest}
         return {**head, "made": False, "schema": 1, **describe(label_map, taxonomy)}
-    label_list = load_list(spec.list or DEFAULT_LIST)
+    label_list = chosen_labels(spec.list, taxonomy, spec.taxonomy)
     nodes = nodes_of_labels(taxonomy, label_list.ids, label_list.name)
     facts = {"list": label_list.name, **describe_taxonomy(taxonomy, nodes)}
     return {**_head(spec.taxonomy, taxonomy), **facts}
