@@ -1,0 +1,65 @@
+"""Faults of many things taken together: features, comparisons, results, workers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from granctl.errors.root import DataError, RunError, UserError, listing
+
+
+class MixedResultsError(UserError):
+    """Results that would share a mean do not measure the same thing."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            problem, "name the results that belong together: `granctl report RESULT ...`"
+        )
+
+
+class KeyedApartError(UserError):
+    """Two label maps, one keyed by labels and the other by images, and nothing joins them."""
+
+    def __init__(self, by_label: Path, by_image: Path) -> None:
+        super().__init__(
+            f"{by_label} is keyed by labels and {by_image} by images: nothing says which label an"
+            " image has",
+            f"name the shard set whose images are in {by_image.name} with --shards",
+        )
+
+
+class NothingToCompareError(UserError):
+    """Two label maps that have no label, or no weight, in common."""
+
+    def __init__(self, a: Path, b: Path, reason: str, hint: str) -> None:
+        super().__init__(f"nothing of {a} and {b} can be compared: {reason}", hint)
+
+
+class WorkerDiedError(RunError):
+    """A process that worked on a cell of a study is gone."""
+
+    def __init__(self, cells: Sequence[str]) -> None:
+        super().__init__(
+            f"a worker process was killed while these were made: {listing(cells)}",
+            "the machine may lack memory: use fewer --processes; the same command goes on",
+        )
+
+
+class NotAResultError(DataError):
+    """A JSON file that is no result of `granctl transfer`; all faults are listed."""
+
+    def __init__(self, path: Path, faults: Sequence[str]) -> None:
+        super().__init__(
+            f"{path} is not a result: {'; '.join(faults)}",
+            "name a result.json that `granctl transfer` made",
+        )
+
+
+class FeaturesMismatchError(DataError):
+    """Features of other images than those of the shard set."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(
+            f"{path}: {problem}",
+            "make them again: `granctl embed --shards` with the shard set that you cluster",
+        )
