@@ -17,10 +17,9 @@ from granctl.errors import (
 from granctl.progress import Progress
 from granctl.provenance import provenance, short
 from granctl.study.cutplan import CutPlan, Fields
-from granctl.study.imagecuts import kmeans_plan, random_plan
 from granctl.tree.cuts import Shallow, depth_cut, label_map_of, leaf_cut, level_cut, nodes_of_labels
+from granctl.tree.keep import chosen_labels
 from granctl.tree.labelmap import LabelMap
-from granctl.tree.lists import DEFAULT_LIST, load_list
 from granctl.tree.parents import POLICIES, Policy
 from granctl.tree.stats import describe
 from granctl.tree.store import embedded_wordnet, load_taxonomy
@@ -193,14 +192,17 @@ def _found(path: Path, digest: str, *, is_ours: bool) -> LabelMap | None:
 
 
 def _plan(spec: CutSpec, taxonomy: Taxonomy, progress: Progress) -> CutPlan:
-    if spec.method == "random" and spec.like is not None:
-        return random_plan(spec.like, spec.shards, spec.seed)
-    if spec.method == "kmeans":
-        return _plan_by_kmeans(spec, progress)
+    # Shard sets and clusters are not loaded for a cut of the tree alone.
+    if spec.method in ("random", "kmeans"):
+        return _plan_with_images(spec, progress)
     return _plan_by_tree(spec, taxonomy)
 
 
-def _plan_by_kmeans(spec: CutSpec, progress: Progress) -> CutPlan:
+def _plan_with_images(spec: CutSpec, progress: Progress) -> CutPlan:
+    from granctl.study.imagecuts import kmeans_plan, random_plan
+
+    if spec.method == "random" and spec.like is not None:
+        return random_plan(spec.like, spec.shards, spec.seed)
     within, shards, features = spec.within, spec.shards, spec.features
     if within is None or shards is None or features is None or spec.classes is None:
         raise ValueError("spec.check() lets none of them be missing")
@@ -208,7 +210,7 @@ def _plan_by_kmeans(spec: CutSpec, progress: Progress) -> CutPlan:
 
 
 def _plan_by_tree(spec: CutSpec, taxonomy: Taxonomy) -> CutPlan:
-    label_list = load_list(spec.list or DEFAULT_LIST)
+    label_list = chosen_labels(spec.list, taxonomy, spec.taxonomy)
     params: dict[str, Any] = {"list": label_list.name}
     if spec.depth is not None:
         method = "depth"

@@ -19,7 +19,6 @@ INAT_ID = "image_dir_name"
 """The columns of iNaturalist 2021's categories: ranks from the top, and the class folder."""
 
 _CATEGORIES = re.compile(rb'"categories"\s*:\s*\[')
-_MOST_OF_CATEGORIES = 1 << 28
 
 
 def read_table(
@@ -76,11 +75,12 @@ def take_ranks(
         parent = ""
         for num, value in enumerate(above, 1):
             node = f"{parent}{value}/"
+            is_new = node not in path_of
             path = path_of.setdefault(node, tuple(above[:num]))
             if path != tuple(above[:num]):
                 draft.fault(place, f"the path {node} is also that of {' and '.join(path)}")
-            if node not in draft:
-                draft.node(node, place, value)
+            if is_new:
+                draft.new(node, place, value)
                 if parent:
                     draft.edge(node, parent, place)
             parent = node
@@ -155,19 +155,19 @@ def _array(path: Path) -> bytes:
             return content[:]
         for found in _CATEGORIES.finditer(content):
             start = found.end() - 1
-            end = _end_of_array(content[start : start + _MOST_OF_CATEGORIES])
+            end = _end_of_array(content, start)
             if end:
-                return content[start : start + end]
+                return content[start:end]
     raise ValueError("no whole array named categories")
 
 
 _BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]]', re.DOTALL)
 
 
-def _end_of_array(content: bytes) -> int:
-    """How many bytes the array takes that `content` begins with; 0: it does not end."""
+def _end_of_array(content: mmap.mmap, start: int) -> int:
+    """Where the array ends that begins at `start`; 0: it does not end."""
     depth = 0
-    for token in _BRACKETS.finditer(content):
+    for token in _BRACKETS.finditer(content, start):
         mark = token[0]
         depth += (mark == b"[") - (mark == b"]")
         if depth == 0:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +14,7 @@ import pytest
 
 from granctl.tree.store import load_taxonomy
 
+MANUAL = Path(__file__).parents[2] / "docs" / "commands" / "tree-import.md"
 INAT = Path("/work/shared/data/inat/inat2021_categories.tsv")
 EDGES = "child,parent\ndog,animal\ncat,animal\npoodle,dog\nanimal,\n"
 
@@ -181,3 +184,26 @@ def test_readers_load_nothing_heavy(tmp_path: Path, edges: Path) -> None:
     )
     assert result.returncode == 0, result.stderr
     assert "LOADED []" in result.stderr
+
+
+def test_the_manual_runs_as_it_stands(
+    granctl: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every command of docs/commands/tree-import.md, on the files that it shows."""
+    monkeypatch.chdir(tmp_path)
+    text = MANUAL.read_text()
+    for name, content in re.findall(r"^```\w+ (\S+)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
+        Path(name).write_text(content)
+    commands = re.findall(r"^```sh\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    lines = [line for block in commands for line in block.splitlines()]
+    (shown,) = re.findall(r"^```text\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    for line in lines:
+        program, *arguments = shlex.split(line)
+        if program != "granctl":
+            subprocess.run([program, *arguments], check=True)
+        elif "broken.csv" in line:
+            assert granctl(*arguments).err == shown
+        else:
+            outcome = granctl(*arguments)
+            assert outcome.code == 0, (line, outcome.err)
+    assert len(lines) >= 10

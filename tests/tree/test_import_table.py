@@ -112,6 +112,15 @@ def test_all_faults_at_once_each_with_its_line(tmp_path: Path) -> None:
     )
 
 
+def test_a_label_called_like_a_path(tmp_path: Path) -> None:
+    """It is a fault, whichever row comes first; the two are never taken for one node."""
+    rows = ["A/,B,x", "y,A,z"]
+    for order in (rows, rows[::-1]):
+        table = "\n".join(["id,group,name", *order])
+        with pytest.raises(TaxonomyFaultsError, match="A/ stood in line 2 already"):
+            read_table(_file(tmp_path, table), "group,name", "id")
+
+
 @pytest.mark.parametrize(
     ("columns", "label_id", "problem"),
     [
