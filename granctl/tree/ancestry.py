@@ -107,7 +107,7 @@ def ancestry_of(taxonomy: Taxonomy, policy: Policy = "all-with-instances") -> An
     Example:
         >>> from granctl.tree.store import embedded_wordnet
         >>> int(ancestry_of(embedded_wordnet(), "first").longest.max())
-        18
+        19
     """
     rows, num = parent_rows(taxonomy, policy), len(taxonomy)
     slices = tuple(rank_slices(taxonomy))

@@ -160,6 +160,6 @@ def _label_map_content(
         "labels": len(label_map.labels),
         "classes": label_map.num_classes,
         "keyed_by": label_map.keyed_by,
-        "labels_with_several_classes": several,
+        "multi_label": several,
         "inputs": {"labels": label_map.digest},
     }

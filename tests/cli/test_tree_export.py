@@ -59,7 +59,7 @@ def test_the_newest_label_map_is_used_for_forms_of_label_maps(granctl, tmp_path:
     newest = granctl("tree", "cut", "--level", 4, "--list", "1k").path
     result = granctl("tree", "export", "--format", "lut", "--out", tmp_path / "t.npy", "--json")
     assert result.json["labels"] == 1000
-    assert result.json["labels_with_several_classes"] > 0
+    assert result.json["multi_label"] > 0
     assert str(newest) in result.err
     assert "several classes; this form holds the first of each" in result.err
 
