@@ -164,7 +164,7 @@ def pair_labels(a: LabelMap, b: LabelMap, images: Mapping[str, int] | None = Non
 
 def rows_of(keys: Sequence[str], label_map: LabelMap) -> Ints:
     """The row of each key in a map, -1 where it has none; shape (len(keys),)."""
-    if keys == label_map.labels:
+    if tuple(keys) == label_map.labels:
         return np.arange(len(keys))
     found = map(label_map.index_of.get, keys, repeat(-1))
     return np.fromiter(found, np.int64, len(keys))
