@@ -80,6 +80,7 @@ def fake_result(
         "split": "test",
         "resolution": 28,
         "steps": 300,
+        "computed": "cpu, float32",
         "images_seen": 38400,
         "train_images": 20 * num_classes,
         "run": run,

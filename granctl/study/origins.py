@@ -28,6 +28,7 @@ def measured_section(panel: Panel) -> str:
         "images seen in the transfer": _values(results, "images_seen"),
         "recipe": _values(pretrained, "recipe"),
         "images seen in pretraining": _values(pretrained, "images_seen"),
+        "computed on": _values(results, "computed"),
         "seeds": _values(results, "seed"),
     }
     for point in panel.points:
