@@ -24,7 +24,7 @@ batch_size = 10
 model = { name = "small-resnet", width = 4, stages = [1.0, 2.0] }
 input = { resolution = 8 }
 optimizer = { name = "adamw", lr = 0.02 }
-augment = { kind = "shift", pad = 1 }
+augment = { kind = "shift", pad = 1, flip = false }
 [finetune]
 steps = 12
 batch_size = 8
@@ -60,11 +60,10 @@ def build_shapes(root: Path) -> Path:
     return build_shards(Workspace(root), BuildSpec(source=str(source)), None, Silent()).path
 
 
-def label_map(
-    classes_of: list[list[int]], class_ids: tuple[str, ...], **fields: Any
-) -> LabelMap:
+def label_map(classes_of: list[list[int]], class_ids: tuple[str, ...], **fields: Any) -> LabelMap:
     """A map of the four labels, or of `labels`, to classes."""
-    given = {"labels": LABELS, "method": "toy", "params": {"list": "toy"}, **fields}
+    params = {"list": "toy", "classes_of": classes_of, "class_ids": list(class_ids)}
+    given = {"labels": LABELS, "method": "toy", "params": params, **fields}
     return LabelMap(
         offsets=np.cumsum([0, *map(len, classes_of)]),
         classes=np.array([c for row in classes_of for c in row], dtype=np.int32),

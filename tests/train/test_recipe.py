@@ -21,7 +21,9 @@ def test_a_recipe_says_its_source_and_does_not_handicap_scratch(name):
 
 def test_dotted_settings_change_one_value_each():
     """Numbers, words and tables, as TOML has them."""
-    changes = settings(["optimizer.lr=0.5", "optimizer.name=sgd", "augment={kind='none'}"], epochs=2)
+    changes = settings(
+        ["optimizer.lr=0.5", "optimizer.name=sgd", "augment={kind='none'}"], epochs=2
+    )
     recipe = load_recipe("embedded-resnet", changes)
     assert (recipe.optimizer.lr, recipe.optimizer.name) == (0.5, "sgd")
     assert recipe.augment.kind == "none"
@@ -48,7 +50,7 @@ def test_unknown_recipe_names_the_nearest():
 
 def test_set_without_a_value_is_refused():
     """KEY=VALUE is asked for."""
-    with pytest.raises(BadOptionError, match="optimizer.lr"):
+    with pytest.raises(BadOptionError, match=r"optimizer\.lr"):
         settings(["optimizer.lr"])
 
 
