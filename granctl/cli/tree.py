@@ -83,7 +83,7 @@ def cut(
     from granctl.study.cuts import CutSpec, make_cut
 
     session = Session(workspace, as_json=json, quiet=quiet)
-    if cluster is not None:
+    if cluster == "kmeans":
         shards = session.given_or_newest(shards, "shards")
         features = session.given_or_newest(features, "features")
     tree = {"policy": policy, "shallow": shallow, "list": list_, "taxonomy": taxonomy}

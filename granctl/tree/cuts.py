@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Any, Literal
 
 import numpy as np
@@ -35,8 +36,7 @@ def nodes_of_labels(taxonomy: Taxonomy, labels: Sequence[str], list_name: str) -
     Raises:
         LabelsNotInTaxonomyError: some have none; names the list.
     """
-    index_of = taxonomy.index_of
-    found = np.fromiter((index_of.get(i, -1) for i in labels), np.int32, len(labels))
+    found = np.array(list(map(taxonomy.index_of.get, labels, repeat(-1))), np.int32)
     if (found < 0).any():
         missing = [labels[i] for i in np.flatnonzero(found < 0).tolist()]
         raise LabelsNotInTaxonomyError(list_name, missing, taxonomy.source)

@@ -157,7 +157,7 @@ class LabelMap:
         text = json.dumps(head, sort_keys=True, ensure_ascii=False)
         table = table.replace_schema_metadata({"granctl.label-map": text})
         with replacing(path) as temporary:
-            pq.write_table(table, temporary, compression="zstd")
+            pq.write_table(table, temporary, compression="zstd", use_dictionary=False)
 
     @classmethod
     def read(cls, path: Path) -> LabelMap:

@@ -75,8 +75,9 @@ def _at_root_frac(label_map: LabelMap, taxonomy: Taxonomy) -> float:
     nodes = _class_nodes(label_map, taxonomy)
     is_root = (nodes >= 0) & (nodes < len(taxonomy.roots))
     row_of_class = np.repeat(np.arange(len(label_map.labels)), np.diff(label_map.offsets))
-    at_root = np.unique(row_of_class[is_root[label_map.classes]])
-    return len(at_root) / len(label_map.labels)
+    # bincount, for numpy.unique loads numpy.ma here, which takes longer than the cut itself.
+    hits = np.bincount(row_of_class[is_root[label_map.classes]])
+    return int((hits > 0).sum()) / len(label_map.labels)
 
 
 def describe_taxonomy(taxonomy: Taxonomy, labels: NDArray[np.int32]) -> dict[str, Any]:

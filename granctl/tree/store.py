@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +25,10 @@ from granctl.workspace import embedded
 SCHEMA = 1
 EMBEDDED = "wordnet-3.0-nouns.npz"
 _ARRAYS = ("rank_starts", "parent_offsets", "parents", "relations")
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, LookupError),
+    *(OSError, ValueError, TypeError, RuntimeError),
+)
 _MEND = "make it again with `granctl tree import`"
 
 
@@ -63,14 +71,15 @@ def load_taxonomy(path: Path) -> Taxonomy:
     """
     if not path.is_file():
         raise MissingInputError("taxonomy", path, "make one with `granctl tree import`")
-    try:
+    with _damage_named(path):
         with zipfile.ZipFile(path) as archive:
             head: dict[str, Any] = json.loads(_member(archive, "head").tobytes())
             ids = tuple(_member(archive, "ids").tobytes().decode().split("\n"))
             arrays = {name: _member(archive, name) for name in _ARRAYS}
+        digests = {name: str(head[f"{name}_sha256"]) for name in ("lemmas", "glosses")}
         texts = {
-            name: LazyText(partial(_read_text, path, name), len(ids), head[f"{name}_sha256"])
-            for name in ("lemmas", "glosses")
+            name: LazyText(partial(_read_text, path, name, digest), len(ids), digest)
+            for name, digest in digests.items()
         }
         taxonomy = Taxonomy(
             source=head["source"],
@@ -80,8 +89,6 @@ def load_taxonomy(path: Path) -> Taxonomy:
             inputs=head["provenance"]["inputs"],
             **arrays,
         )
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
-        raise ManifestMismatchError(path, f"not a taxonomy ({error})", _MEND) from error
     if taxonomy.digest != head["digest"]:
         raise ManifestMismatchError(path, "its content is not what was written", _MEND)
     return taxonomy
@@ -93,9 +100,22 @@ def _member(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
     return array
 
 
-def _read_text(path: Path, name: str) -> bytes:
-    with zipfile.ZipFile(path) as archive:
-        return _member(archive, name).tobytes()
+def _read_text(path: Path, name: str, digest: str) -> bytes:
+    with _damage_named(path), zipfile.ZipFile(path) as archive:
+        content = _member(archive, name).tobytes()
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise ValueError(f"the {name} are not what was written")
+    return content
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    """Whatever the zip and its members stumble over becomes one error that names the file."""
+    try:
+        yield
+    # A changed byte can be a bad checksum, a broken stream, an unknown method, a wrong header.
+    except _DAMAGE as error:
+        raise ManifestMismatchError(path, f"not a taxonomy ({error})", _MEND) from error
 
 
 def embedded_wordnet_path() -> Path:
