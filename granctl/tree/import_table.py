@@ -64,25 +64,27 @@ def take_ranks(
     draft: Draft, records: Iterable[Record], ranks: Sequence[str], label_id: str
 ) -> None:
     """Adds a label a record, and above it a node a rank, keyed by the path of ranks."""
-    path_of: dict[str, tuple[str, ...]] = {}
+    parts_of: dict[str, tuple[str, str]] = {}
+    columns = list(dict.fromkeys((*ranks, label_id)))
     for place, cell_of in records:
-        empty = [c for c in dict.fromkeys((*ranks, label_id)) if not cell_of.get(c)]
-        for column in empty:
-            draft.fault(place, f"{column} is empty")
-        if empty:
+        if not all(map(cell_of.get, columns)):
+            for column in columns:
+                if not cell_of.get(column):
+                    draft.fault(place, f"{column} is empty")
             continue
         *above, name = (cell_of[rank] for rank in ranks)
         parent = ""
-        for num, value in enumerate(above, 1):
+        for value in above:
             node = f"{parent}{value}/"
-            is_new = node not in path_of
-            path = path_of.setdefault(node, tuple(above[:num]))
-            if path != tuple(above[:num]):
-                draft.fault(place, f"the path {node} is also that of {' and '.join(path)}")
-            if is_new:
+            parts = parts_of.get(node)
+            if parts is None:
+                parts_of[node] = (parent, value)
                 draft.new(node, place, value)
                 if parent:
                     draft.edge(node, parent, place)
+            elif parts != (parent, value):  # a name with a slash in it
+                other = " and ".join(filter(None, parts))
+                draft.fault(place, f"the path {node} is also that of {other}")
             parent = node
         label = cell_of[label_id]
         is_new = label not in draft
