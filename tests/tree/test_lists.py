@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import itertools
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from granctl.errors import BadLabelListError, UnknownListError
 from granctl.tree.cuts import nodes_of_labels
 from granctl.tree.lists import ABOUT, load_list
-from granctl.tree.store import embedded_wordnet
+from granctl.tree.store import embedded_wordnet, embedded_wordnet_path
 from granctl.tree.taxonomy import INSTANCE, below
 
 TEDDY = "n04399382"
@@ -135,3 +136,13 @@ def test_an_unknown_list_has_near_matches():
     with pytest.raises(UnknownListError) as caught:
         load_list("21k-p-fall")
     assert "21k-P-fall11" in caught.value.hint
+
+
+def test_the_manifest_records_what_lies_there():
+    """Size and sha256 of the taxonomy and of each list stand in data_manifests/README.md."""
+    folder = embedded_wordnet_path().parent
+    record = (folder / "README.md").read_text()
+    for name in ("wordnet-3.0-nouns.npz", *(f"lists/{n}.txt.gz" for n in ABOUT)):
+        content = (folder / name).read_bytes()
+        row = f"| {name} | {len(content):,} | {hashlib.sha256(content).hexdigest()} |"
+        assert row in record
