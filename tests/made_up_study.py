@@ -185,7 +185,7 @@ def write_run(workspace: Workspace, record: dict[str, Any], labels: LabelMap) ->
     name = f"{record['source']['cut']}-{short(labels.digest)}.parquet"
     at = workspace.folder("label-map") / name
     command = f"granctl pretrain --shards {shards} --labels {at} --seed {record['seed']}"
-    spec = {"shards": str(shards), "labels": str(at), "seed": record["seed"]}
+    spec = {"recipe": {"name": "embedded-resnet"}, "seed": record["seed"]}
     inputs = {"shards": digest(["shards"]), "labels": labels.digest}
     made_by = {"command": command, "spec": spec, "inputs": inputs}
     write_json(run / "spec.json", {"digest": digest(str(run)), "spec": spec, "provenance": made_by})

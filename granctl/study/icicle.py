@@ -77,8 +77,8 @@ def find_cuts(
 ) -> tuple[list[Cut], frozenset[str] | None]:
     """The label maps behind the results (one a cut, of the lowest seed) and the labels present.
 
-    A map is looked for by digest in the workspace, then where its run read it. What is gone is
-    left out. The labels present are those of the runs' shards; None where none is found.
+    Both are looked for by digest in the workspace. A map that is gone is left out; the labels
+    present are those of the runs' shard sets, None where any of them is gone.
     """
     by_cut: dict[str, list[Result]] = defaultdict(list)
     for result in sorted(results, key=lambda r: (r["seed"], r["digest"])):
@@ -91,7 +91,7 @@ def find_cuts(
         if labels is not None:
             cuts.append(Cut(name=name, labels=labels, seed=group[0]["seed"], num_maps=len(digests)))
     cuts.sort(key=lambda c: (c.labels.num_classes, c.name))
-    return cuts, _labels_present(results)
+    return cuts, _labels_present(workspace, results)
 
 
 def run_spec(result: Result) -> dict[str, Any]:
@@ -104,11 +104,9 @@ def run_spec(result: Result) -> dict[str, Any]:
 
 
 def map_paths(workspace: Workspace, result: Result) -> list[Path]:
-    """Where the label map of a result may lie: by digest in the workspace, or as its run says."""
-    wanted = str(result["source"].get("labels_digest") or "")
-    recorded = (run_spec(result).get("spec") or {}).get("labels")
-    found = sorted(workspace.folder("label-map").glob(f"*-{short(wanted)}.parquet"))
-    return [*found, *([Path(recorded)] if recorded else [])]
+    """Where the label map of a result may lie in the workspace, by digest."""
+    wanted = str(result["source"].get("labels_digest") or "unknown")
+    return sorted(workspace.folder("label-map").glob(f"*-{short(wanted)}.parquet"))
 
 
 def _read_map(workspace: Workspace, result: Result) -> LabelMap | None:
@@ -122,17 +120,28 @@ def _read_map(workspace: Workspace, result: Result) -> LabelMap | None:
     return None
 
 
-def _labels_present(results: Sequence[Result]) -> frozenset[str] | None:
+def _labels_present(workspace: Workspace, results: Sequence[Result]) -> frozenset[str] | None:
+    """The labels of the shard sets that the runs read, found by content digest."""
     from granctl.shards.index import ShardSet
 
-    folders = {(run_spec(r).get("spec") or {}).get("shards") for r in results} - {None}
+    wanted = {_shards_digest(r) for r in results} - {None}
     present: set[str] = set()
-    for folder in folders:
+    for folder in sorted(workspace.folder("shards").glob("*")):
         try:
-            present.update(ShardSet.open(Path(str(folder))).labels)
+            shards = ShardSet.open(folder)
         except (OSError, GranctlError):
             continue
-    return frozenset(present) or None
+        if shards.digest in wanted:
+            wanted.discard(shards.digest)
+            present.update(shards.labels)
+    return None if wanted or not present else frozenset(present)
+
+
+def _shards_digest(result: Result) -> str | None:
+    if not result.get("source"):
+        return None
+    record = run_spec(result).get("provenance") or {}
+    return str((record.get("inputs") or {}).get("shards", "unknown"))
 
 
 def draw_forests(

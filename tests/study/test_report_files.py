@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -178,6 +179,17 @@ def test_icicle_shows_the_labels_that_have_images(whole_study: Workspace) -> Non
     clusters = forests[by_name["kmeans-40"].forest]
     assert clusters.unit == "images"
     assert sum(clusters.weights) == 800
+
+
+def test_labels_present_are_unknown_without_the_shards(
+    whole_study: Workspace, tmp_path: Path
+) -> None:
+    """Where a run's shard set is gone, nothing is claimed about which labels have images."""
+    moved = Workspace(tmp_path / "moved")
+    shutil.copytree(whole_study.folder("label-map"), moved.folder("label-map"))
+    cuts, present = find_cuts(moved, load_results(whole_study))
+    assert len(cuts) == 7
+    assert present is None
 
 
 def test_report_without_label_maps_says_so(study: Path, tmp_path: Path) -> None:

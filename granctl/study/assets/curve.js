@@ -71,12 +71,17 @@ function drawCurve(place, panel, width, readout) {
   const svg = el("svg", { viewBox: `0 0 ${width} ${height}`, height, role: "group", "aria-label": panel.title });
   drawAxes(svg, { width, height, edge, low, high, counts, X, Y });
   const taken = [];
-  for (const family of new Set(panel.points.map((p) => p.family))) {
-    const points = panel.points.filter((p) => p.family === family);
-    if (family === "target alone") points.forEach((p) => drawBand(svg, p, width, edge, Y, taken));
-    else drawLine(svg, family, points, X, Y, readout);
+  const alone = panel.points.filter((p) => p.x === null);
+  alone.forEach((p) => drawBand(svg, p, width, edge, Y));
+  for (const family of new Set(panel.points.filter((p) => p.x !== null).map((p) => p.family))) {
+    drawLine(svg, family, panel.points.filter((p) => p.family === family), X, Y, readout);
   }
-  for (const p of panel.points) if (p.x !== null) taken.push([X(p.x) - 6, Y(100 * p.mean) - 6, 12, 12]);
+  for (const p of panel.points) {
+    if (p.x === null) continue;
+    const bar = Math.max(6, Math.abs(Y(100 * (p.sd || 0)) - Y(0)));
+    taken.push([X(p.x) - 6, Y(100 * p.mean) - bar, 12, 2 * bar]);
+  }
+  alone.forEach((p) => nameBand(svg, p, width, edge, Y, taken));
   for (const p of panel.points) if (p.x !== null) drawName(svg, p, X(p.x), Y, width, edge, taken);
   place.replaceChildren(svg);
   place.dataset.rendered = String(panel.points.length);
@@ -106,17 +111,28 @@ function drawAxes(svg, { width, height, edge, low, high, counts, X, Y }) {
   }
 }
 
-function drawBand(svg, point, width, edge, Y, taken) {
+function drawBand(svg, point, width, edge, Y) {
   const sd = point.sd || 0;
   const [y0, y1] = [Y(100 * (point.mean + sd)), Y(100 * (point.mean - sd))];
   const right = width - edge.right;
   svg.append(el("rect", { x: edge.left, width: right - edge.left, y: y0, height: y1 - y0, fill: "var(--alone)", opacity: 0.18 }));
   const y = Y(100 * point.mean);
   svg.append(el("line", { x1: edge.left, x2: right, y1: y, y2: y, stroke: "var(--alone)", "stroke-width": 1.5, "stroke-dasharray": "1 3" }));
-  const label = `target alone, ${percent(point.mean)}`;
-  svg.append(el("text", { class: "name", x: right - 4, y: y0 - 5, "text-anchor": "end" }, label));
-  taken.push([right - 6.4 * label.length, y0 - 18, 6.4 * label.length, 16]);
 }
+
+function nameBand(svg, point, width, edge, Y, taken) {
+  const label = `target alone, ${percent(point.mean)}`;
+  const w = 6.4 * label.length;
+  const y = Y(100 * (point.mean + (point.sd || 0))) - 5;
+  const right = width - edge.right - 4;
+  const spots = [];
+  for (let left = right - w; left >= edge.left; left -= 12) spots.push(left);
+  const free = spots.find((left) => !taken.some((box) => overlap([left, y - 12, w, 15], box))) ?? right - w;
+  taken.push([free, y - 12, w, 15]);
+  svg.append(el("text", { class: "name", x: free + w / 2, y, "text-anchor": "middle" }, label));
+}
+
+const overlap = ([a, b, c, d], [e, f, g, h]) => a < e + g && e < a + c && b < f + h && f < b + d;
 
 function drawLine(svg, family, points, X, Y, readout) {
   const group = el("g", { class: familyClass(family) });
@@ -150,8 +166,7 @@ function drawName(svg, point, x, Y, width, edge, taken) {
   const left = Math.min(Math.max(x - w / 2, edge.left), width - edge.right - w);
   for (const y of [above, below]) {
     const box = [left, y - 11, w, 14];
-    const clash = taken.some(([a, b, c, d]) => box[0] < a + c && a < box[0] + box[2] && box[1] < b + d && b < box[1] + box[3]);
-    if (clash) continue;
+    if (taken.some((other) => overlap(box, other))) continue;
     taken.push(box);
     svg.append(el("text", { class: "name", x: left + w / 2, y, "text-anchor": "middle" }, point.cut));
     return;
