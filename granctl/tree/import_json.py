@@ -84,7 +84,7 @@ class _Walk:
             waiting += [(child, where, node) for child, where in reversed(below)]
         if self._num_parts:
             self._draft.notes.append(
-                f"{self._num_parts} entries under {_PARTS!r} are parts, no kinds: left out"
+                f"left out, since parts are no kinds: {self._num_parts} under {_PARTS!r}"
             )
 
     def _node(self, value: Any, place: str) -> str | None:

@@ -45,7 +45,7 @@ def test_open_images_form(tmp_path: Path) -> None:
     parents = taxonomy.parents_of(taxonomy.index_of["/m/helmet"])
     assert [taxonomy.ids[p] for p in parents] == ["/m/clothing", "/m/sports"]
     assert imported.labels == ("/m/helmet", "/m/ball")
-    assert imported.notes == ("1 entries under 'Part' are parts, no kinds: left out",)
+    assert imported.notes == ("left out, since parts are no kinds: 1 under 'Part'",)
 
 
 def test_children_with_ids_and_names(tmp_path: Path) -> None:
