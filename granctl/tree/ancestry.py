@@ -13,6 +13,7 @@ from granctl.tree.parents import Policy, Rows, above, height_of, parent_rows
 from granctl.tree.taxonomy import Taxonomy, rank_slices
 
 Ints = NDArray[np.int32]
+_Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -179,6 +180,11 @@ def _sparse_table(values: Ints, top: int) -> Ints:
     return table.ravel()
 
 
+def deepest_first(ancestry: Ancestry, by: Literal["longest", "shortest"]) -> Ints:
+    """All nodes, those of greatest depth first, of equals the lowest index first."""
+    return np.argsort(-ancestry.depth(by), kind="stable").astype(np.int32)
+
+
 def closure_of(
     ancestry: Ancestry, nodes: Ints, by: Literal["longest", "shortest"] = "longest"
 ) -> Closure:
@@ -193,7 +199,7 @@ def closure_of(
         by: the path that depth is counted on.
     """
     num, parents = len(ancestry.head), ancestry.parents
-    order = np.lexsort((np.arange(num), -ancestry.depth(by))).astype(np.int32)
+    order = deepest_first(ancestry, by)
     key_of = np.empty(num, np.int64)
     key_of[order] = np.arange(num)
     width, counts = num + 1, parents.counts
@@ -220,3 +226,63 @@ def closure_of(
         up=np.concatenate(ups)[first],
         order=order,
     )
+
+
+def with_ancestors(ancestry: Ancestry, marked: NDArray[np.bool_]) -> Ints:
+    """The nodes that are marked and all their ancestors, ascending; `marked`: (num_nodes,)."""
+    reached, rows = marked.copy(), ancestry.parents
+    for start, end in reversed(ancestry.slices):
+        hit = np.repeat(reached[start:end], rows.counts[start:end])
+        reached[rows.values[rows.offsets[start] : rows.offsets[end]][hit]] = True
+    return np.flatnonzero(reached).astype(np.int32)
+
+
+def pair_table(ancestry: Ancestry, members: Ints, own: Ints, step: int, none: int) -> Ints:
+    """A value for every pair of some nodes that follows from those of their parents.
+
+    Of a node and another that does not lie under it, it is the least over the node's parents, plus
+    `step`: for what they have in common, the one has by way of a parent. With step 1 and 0 for a
+    node and itself these are distances; with step 0 and the places in an order, the first common
+    ancestor in it.
+
+    Args:
+        ancestry: the taxonomy under a policy.
+        members: shape (n,), ascending, with all their ancestors.
+        own: shape (n,): the value of a node and itself, unless its parents have a lower one.
+        step: what one edge adds.
+        none: above all values that two nodes with a common ancestor can have.
+
+    Returns:
+        Shape (n, n), symmetric; two nodes without a common ancestor have `none` or more.
+    """
+    rows, place = ancestry.parents, np.zeros(len(ancestry.head), np.int64)
+    place[members] = np.arange(len(members))
+    table = np.full((len(members), len(members)), none, np.int32)
+    np.fill_diagonal(table, own)
+    bounds = np.searchsorted(members, np.array(ancestry.slices, np.int64).reshape(-1, 2))
+    for start, end in bounds.tolist():
+        nodes = members[start:end]
+        counts = rows.counts[nodes]
+        slots = []
+        for slot in range(int(counts.max(initial=0))):
+            here = np.flatnonzero(counts > slot)
+            slots.append((here, place[rows.values[rows.offsets[nodes[here]] + slot]]))
+        table[start:end, :start] = _least(table[:, :start], slots, end - start, none) + step
+        table[:start, start:end] = table[start:end, :start].T
+        # Two of one rank: the column of the second, which was just written, is asked at the
+        # parents of the first.
+        inside = _least(table[:, start:end], slots, end - start, none) + step
+        np.fill_diagonal(inside, np.minimum(inside.diagonal(), own[start:end]))
+        table[start:end, start:end] = inside
+    return table
+
+
+def _least(table: Ints, slots: list[tuple[_Places, _Places]], num: int, none: int) -> Ints:
+    """The least row over the parents of each of `num` nodes; a slot: (which have it, parents)."""
+    least = np.full((num, table.shape[1]), none, np.int32)
+    for slot, (here, above_them) in enumerate(slots):
+        if slot == 0:
+            least[here] = table[above_them]
+        else:
+            least[here] = np.minimum(least[here], table[above_them])
+    return least

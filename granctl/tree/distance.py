@@ -14,8 +14,8 @@ its trees, every other common ancestor is above their ancestor in that tree, whi
 over the preorder finds in two look-ups (in WordNet half of the pairs of labels; with a
 single-parent policy all). Where they do not, every common ancestor lies above a node with several
 parents, so each of the two can be replaced by the nearest such place above it, its gate. Gates are
-few, so few pairs of them are distinct: of those the two lists of ancestors, deepest first, are
-walked until they meet, all pairs in step.
+few: for many pairs a table over all of them is filled from the top, for less the two lists of
+ancestors, deepest first, are walked until they meet, all pairs in step.
 """
 
 from __future__ import annotations
@@ -27,7 +27,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from granctl.tree.ancestry import Ancestry, Closure, closure_of
+from granctl.tree.ancestry import (
+    Ancestry,
+    Closure,
+    closure_of,
+    deepest_first,
+    pair_table,
+    with_ancestors,
+)
 from granctl.tree.parents import Rows
 
 By = Literal["longest", "shortest"]
@@ -39,8 +46,10 @@ NONE = -1
 _PAIRS_AT_ONCE = 1 << 16
 """Pairs in one step: what is computed on the way stays in the processor's cache."""
 _TABLE_LIMIT = 1 << 24
-"""Up to so many pairs of gates a table (of 64 MiB) finds the distinct ones; above it, sorting."""
-_FAR = np.iinfo(np.int32).max
+"""Entries of a table over all pairs of gates (64 MiB); above it, distinct pairs are walked."""
+_PAYS_PER_PAIR = 16
+"""A table of at most so many entries a pair costs less than walking (measured on WordNet)."""
+_FAR = 1 << 30
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,8 +90,17 @@ def lowest_common_hypernym(
     first, second = _checked(ancestry, a, b)
     together = _together(ancestry, first, second, by)
     node = _in_trees(ancestry, first, second, together)
-    gates = _gates_of(ancestry, first, second, np.flatnonzero(~together))
-    node[gates.pairs] = _meet_gates(ancestry, gates, by).node[gates.row]
+    gates = _gates_of(ancestry, first, second, np.flatnonzero(~together), by)
+    members = _worth_a_table(ancestry, gates)
+    if members is None:
+        distinct = _distinct(gates)
+        node[gates.pairs] = _meet_gates(ancestry, distinct, by).node[distinct.row]
+        return node
+    order = deepest_first(ancestry, by)
+    place_of = np.empty(len(order), np.int32)
+    place_of[order] = np.arange(len(order), dtype=np.int32)
+    table = pair_table(ancestry, members, place_of[members], 0, len(order))
+    node[gates.pairs] = np.append(order, np.int32(NONE))[_looked_up(table, members, gates)]
     return node
 
 
@@ -124,12 +142,19 @@ def tree_distance(ancestry: Ancestry, a: ArrayLike, b: ArrayLike) -> Nodes:
     together = ancestry.head[first] == ancestry.head[second]
     node = _in_trees(ancestry, first, second, together)
     distance = _edges_in_trees(ancestry, first, second, node)
-    gates = _gates_of(ancestry, first, second, np.flatnonzero(~together))
-    best = np.full(len(gates.a), _FAR, np.int32)
-    for pair, _, edges in _all_common(ancestry, gates.a, gates.b, "longest"):
-        best[pair] = np.minimum(best[pair], edges)
-    found = best[gates.row]
-    distance[gates.pairs] = np.where(found == _FAR, NONE, found + gates.edges)
+    gates = _gates_of(ancestry, first, second, np.flatnonzero(~together), "longest")
+    members = _worth_a_table(ancestry, gates)
+    if members is None:
+        distinct = _distinct(gates)
+        best = np.full(len(distinct.a), _FAR, np.int32)
+        for pair, _, edges in _all_common(ancestry, distinct.a, distinct.b, "longest"):
+            best[pair] = np.minimum(best[pair], edges)
+        found = best[distinct.row]
+    else:
+        table = pair_table(ancestry, members, np.zeros(len(members), np.int32), 1, _FAR)
+        found = _looked_up(table, members, gates)
+    up = _edges_to_gates(ancestry, first, second, gates)
+    distance[gates.pairs] = np.where(found >= _FAR, NONE, found + up)
     return distance
 
 
@@ -162,11 +187,13 @@ def meet(ancestry: Ancestry, a: ArrayLike, b: ArrayLike, by: By = "longest") -> 
     together = _together(ancestry, first, second, by)
     node = _in_trees(ancestry, first, second, together)
     edges = _edges_in_trees(ancestry, first, second, node)
-    gates = _gates_of(ancestry, first, second, np.flatnonzero(~together))
-    met = _meet_gates(ancestry, gates, by)
-    node[gates.pairs] = met.node[gates.row]
-    found = met.node[gates.row] != NONE
-    edges[gates.pairs] = np.where(found, met.edges[gates.row] + gates.edges, 0)
+    gates = _gates_of(ancestry, first, second, np.flatnonzero(~together), by)
+    distinct = _distinct(gates)
+    met = _meet_gates(ancestry, distinct, by)
+    node[gates.pairs] = met.node[distinct.row]
+    up = _edges_to_gates(ancestry, first, second, gates)
+    found = met.node[distinct.row] != NONE
+    edges[gates.pairs] = np.where(found, met.edges[distinct.row] + up, 0)
     return Meeting(node=node, edges=edges)
 
 
@@ -225,56 +252,83 @@ def _edges_in_trees(ancestry: Ancestry, a: Nodes, b: Nodes, node: Nodes) -> Node
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Gates:
-    """The distinct pairs of gates that some pairs of nodes come down to."""
+    """The gates that take the place of some pairs of nodes."""
 
     pairs: NDArray[np.int64]
     """Shape (Q,): the pairs that are meant, as indices."""
-    row: NDArray[np.int64]
-    """Shape (Q,): the distinct pair of each."""
-    edges: Nodes
-    """Shape (Q,): edges from the two nodes up to their gates, together."""
     a: Nodes
-    """Shape (R,): one gate of each distinct pair."""
+    """Shape (Q,): the gate of the one node."""
     b: Nodes
-    """Shape (R,): the other."""
+    """Shape (Q,): the gate of the other."""
+    marked: NDArray[np.bool_]
+    """Shape (num_nodes,): which nodes are gates of these pairs."""
 
 
-def _gates_of(ancestry: Ancestry, a: Nodes, b: Nodes, pairs: NDArray[np.int64]) -> _Gates:
-    num = len(ancestry.head)
-    marked, codes = np.zeros(num, bool), np.empty((2, len(pairs)), np.int32)
-    edges = np.empty(len(pairs), np.int32)
+def _gates_of(ancestry: Ancestry, a: Nodes, b: Nodes, pairs: NDArray[np.int64], by: By) -> _Gates:
+    gate_a, gate_b = np.empty((2, len(pairs)), np.int32)
+    marked = np.zeros(len(ancestry.head), bool)
     for step in _steps(len(pairs)):
         nodes_a, nodes_b = a[pairs[step]], b[pairs[step]]
-        gate_a, gate_b = ancestry.gate[nodes_a], ancestry.gate[nodes_b]
-        # Two nodes of one tree come here by the shortest path only; they may meet below a gate.
-        same = ancestry.head[nodes_a] == ancestry.head[nodes_b]
-        if same.any():
-            gate_a, gate_b = np.where(same, nodes_a, gate_a), np.where(same, nodes_b, gate_b)
-        depth = ancestry.longest
-        edges[step] = depth[nodes_a] - depth[gate_a] + depth[nodes_b] - depth[gate_b]
-        codes[0, step], codes[1, step] = np.minimum(gate_a, gate_b), np.maximum(gate_a, gate_b)
-        marked[gate_a] = True
-        marked[gate_b] = True
-    gates = np.flatnonzero(marked).astype(np.int32)
-    place = np.cumsum(marked) - 1
-    distinct, row = _distinct(place[codes[0]] * len(gates) + place[codes[1]], len(gates) ** 2)
-    low, high = np.divmod(distinct, max(len(gates), 1))
-    return _Gates(pairs=pairs, row=row, edges=edges, a=gates[low], b=gates[high])
+        up_a, up_b = ancestry.gate[nodes_a], ancestry.gate[nodes_b]
+        if (
+            by == "shortest"
+        ):  # only then two nodes of one tree come here; they may meet below a gate
+            same = ancestry.head[nodes_a] == ancestry.head[nodes_b]
+            up_a, up_b = np.where(same, nodes_a, up_a), np.where(same, nodes_b, up_b)
+        gate_a[step], gate_b[step] = up_a, up_b
+        marked[up_a] = True
+        marked[up_b] = True
+    return _Gates(pairs=pairs, a=gate_a, b=gate_b, marked=marked)
 
 
-def _distinct(codes: NDArray[np.int64], limit: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The distinct codes, ascending, and the place of each code among them."""
-    if limit > _TABLE_LIMIT:
-        distinct, row = np.unique(codes, return_inverse=True)
-        return distinct, row
-    table = np.zeros(limit, np.int32)
-    table[codes] = 1
-    distinct = np.flatnonzero(table)
-    table[distinct] = np.arange(len(distinct), dtype=np.int32)
-    return distinct, table[codes].astype(np.int64)
+def _edges_to_gates(ancestry: Ancestry, a: Nodes, b: Nodes, gates: _Gates) -> Nodes:
+    """Shape (Q,): edges from the two nodes of each pair up to their gates, together."""
+    edges, depth = np.empty(len(gates.pairs), np.int32), ancestry.longest
+    for step in _steps(len(edges)):
+        pairs = gates.pairs[step]
+        up_a = depth[a[pairs]] - depth[gates.a[step]]
+        edges[step] = up_a + depth[b[pairs]] - depth[gates.b[step]]
+    return edges
 
 
-def _meet_gates(ancestry: Ancestry, gates: _Gates, by: By) -> Meeting:
+def _worth_a_table(ancestry: Ancestry, gates: _Gates) -> Nodes | None:
+    """The gates and their ancestors, if a table over all pairs of them costs less than a walk."""
+    members = with_ancestors(ancestry, gates.marked)
+    is_worth = len(members) ** 2 <= min(_TABLE_LIMIT, _PAYS_PER_PAIR * len(gates.pairs))
+    return members if is_worth else None
+
+
+def _looked_up(table: Nodes, members: Nodes, gates: _Gates) -> Nodes:
+    """The value of each pair in a table over `members`."""
+    place = np.zeros(len(gates.marked), np.int32)
+    place[members] = np.arange(len(members), dtype=np.int32)
+    flat, width, found = table.ravel(), np.int32(len(members)), np.empty_like(gates.a)
+    for step in _steps(len(found)):
+        found[step] = flat[place[gates.a[step]] * width + place[gates.b[step]]]
+    return found
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Distinct:
+    """The distinct pairs of gates."""
+
+    a: Nodes
+    """Shape (R,): the one with the lower index."""
+    b: Nodes
+    """Shape (R,): the other."""
+    row: NDArray[np.int64]
+    """Shape (Q,): which of them each pair of nodes comes down to."""
+
+
+def _distinct(gates: _Gates) -> _Distinct:
+    marked, place = np.flatnonzero(gates.marked).astype(np.int32), np.cumsum(gates.marked) - 1
+    low, high = np.minimum(gates.a, gates.b), np.maximum(gates.a, gates.b)
+    codes, row = np.unique(place[low] * len(marked) + place[high], return_inverse=True)
+    first, second = np.divmod(codes, max(len(marked), 1))
+    return _Distinct(a=marked[first], b=marked[second], row=row)
+
+
+def _meet_gates(ancestry: Ancestry, gates: _Distinct, by: By) -> Meeting:
     """Where the distinct pairs of gates meet."""
     node = np.full(len(gates.a), NONE, np.int32)
     edges = np.zeros(len(gates.a), np.int32)

@@ -128,18 +128,30 @@ def test_no_common_ancestor_lies_under_the_lowest_by_the_longest_path(taxonomy) 
 
 
 @settings(max_examples=40, deadline=None)
-@given(taxonomy=taxonomies(), by=st.sampled_from(BY))
-def test_many_gates_and_small_steps_change_nothing(taxonomy, by) -> None:
-    """The ways taken for very large inputs give the same answers."""
+@given(taxonomy=taxonomies(), by=st.sampled_from(BY), pays=st.sampled_from([0, 1 << 20]))
+def test_walks_and_tables_and_small_steps_give_the_same(taxonomy, by, pays) -> None:
+    """Which way is taken depends on the number of pairs and of gates, the answers do not."""
     a, b = _all_pairs(taxonomy)
     found = ancestry_of(taxonomy)
     wanted = (lowest_common_hypernym(found, a, b, by), tree_distance(found, a, b))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(distance, "_TABLE_LIMIT", 0)
+        patch.setattr(distance, "_PAYS_PER_PAIR", pays)
         patch.setattr(distance, "_PAIRS_AT_ONCE", 3)
         got = (lowest_common_hypernym(found, a, b, by), tree_distance(found, a, b))
     for one, other in zip(wanted, got, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_many_pairs_of_wordnet_are_the_same_by_walk_and_by_table() -> None:
+    """300,000 pairs at once take the table, 1,000 at once the walk."""
+    wordnet, rng = embedded_wordnet(), np.random.default_rng(6)
+    nodes = rng.choice(len(wordnet), 3000, replace=False)
+    a, b = rng.choice(nodes, (2, 300_000))
+    found = ancestry_of(wordnet)
+    for measure in (lowest_common_hypernym, tree_distance):
+        at_once = measure(found, a, b)
+        few = np.concatenate([measure(found, a[i : i + 1000], b[i : i + 1000]) for i in (0, 7000)])
+        np.testing.assert_array_equal(at_once[np.r_[0:1000, 7000:8000]], few)
 
 
 def test_two_parents_make_the_nearest_way_and_the_deepest_ancestor_differ() -> None:
