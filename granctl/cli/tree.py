@@ -15,18 +15,24 @@ app.add_typer(import_app, name="import")
 
 Taxonomy = Annotated[
     Path | None,
-    typer.Option("--taxonomy", help="As `granctl tree import` makes [default: WordNet 3.0 nouns]."),
+    typer.Option(
+        "--taxonomy", help="As `granctl tree import` makes.", show_default="WordNet 3.0 nouns"
+    ),
 ]
 ListName = Annotated[
     str | None,
-    typer.Option("--list", help="Label list: a name of `granctl tree lists`, or a file."),
+    typer.Option(
+        "--list",
+        help="Label list: a name of `granctl tree lists`, or a file.",
+        show_default="21843",
+    ),
 ]
 Policy = Annotated[
     str | None,
     typer.Option(
         "--policy",
-        help="Which parents to follow: first, all, all-with-instances, shortest, longest"
-        " [default: first for --depth, all for --level].",
+        help="Which parents to follow: first, all, all-with-instances, shortest, longest.",
+        show_default="first for --depth, all for --level",
     ),
 ]
 NodeName = Annotated[str, typer.Argument(help="A wnid, or a name such as dog.")]
@@ -55,7 +61,7 @@ def cut(
     policy: Policy = None,
     shallow: Annotated[
         str | None,
-        typer.Option(help="Labels above the depth: keep, drop, remainder [default: keep]."),
+        typer.Option(help="Labels above the depth: keep, drop, remainder.", show_default="keep"),
     ] = None,
     list_: ListName = None,
     random: Annotated[bool, typer.Option("--random", help="Random classes; see --like.")] = False,
@@ -69,7 +75,7 @@ def cut(
     ] = None,
     shards: Shards = None,
     features: Annotated[
-        Path | None, typer.Option(help="As `granctl embed` makes [default: newest].")
+        Path | None, typer.Option(help="As `granctl embed` makes.", show_default="newest")
     ] = None,
     taxonomy: Taxonomy = None,
     seed: Seed = 0,
@@ -95,7 +101,9 @@ def cut(
 
 @app.command("show")
 def show(
-    root: Annotated[str | None, typer.Option(help="A wnid or a name [default: the root].")] = None,
+    root: Annotated[
+        str | None, typer.Option(help="A wnid or a name.", show_default="the root")
+    ] = None,
     depth: Annotated[int, typer.Option(help="Edges to go down.", min=0)] = 2,
     most: Annotated[int, typer.Option(help="Children of a node to show.", min=1)] = 12,
     list_: ListName = None,
@@ -120,7 +128,7 @@ def show(
 @app.command("stats")
 def stats(
     cut: Annotated[
-        Path | None, typer.Argument(help="A label map [default: the taxonomy and the list].")
+        Path | None, typer.Argument(help="A label map.", show_default="the taxonomy and the list")
     ] = None,
     list_: ListName = None,
     taxonomy: Taxonomy = None,
@@ -139,7 +147,10 @@ def stats(
 @app.command("path")
 def path(
     node: NodeName,
-    policy: Policy = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(help="Which parents to follow.", show_default="all-with-instances"),
+    ] = None,
     taxonomy: Taxonomy = None,
     json: Json = False,
 ) -> None:
