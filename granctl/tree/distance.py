@@ -20,46 +20,26 @@ ancestors, deepest first, are walked until they meet, all pairs in step.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from granctl.tree.ancestry import (
-    Ancestry,
-    Closure,
-    closure_of,
-    deepest_first,
-    pair_table,
-    with_ancestors,
+from granctl.tree.ancestry import Ancestry, deepest_first, pair_table
+from granctl.tree.gates import (
+    FAR,
+    NONE,
+    By,
+    Meeting,
+    Nodes,
+    all_common,
+    distinct_pairs,
+    edges_to_gates,
+    gates_of,
+    looked_up,
+    meet_pairs,
+    steps,
+    worth_a_table,
 )
 from granctl.tree.parents import Rows
-
-By = Literal["longest", "shortest"]
-"""Which path from a root a node's depth is counted on."""
-Nodes = NDArray[np.int32]
-
-NONE = -1
-"""Stands for the lowest common hypernym, or the distance, of two nodes with no common ancestor."""
-_PAIRS_AT_ONCE = 1 << 16
-"""Pairs in one step: what is computed on the way stays in the processor's cache."""
-_TABLE_LIMIT = 1 << 24
-"""Entries of a table over all pairs of gates (64 MiB); above it, distinct pairs are walked."""
-_PAYS_PER_PAIR = 16
-"""A table of at most so many entries a pair costs less than walking (measured on WordNet)."""
-_FAR = 1 << 30
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Meeting:
-    """Where two nodes meet, for each of P pairs."""
-
-    node: Nodes
-    """Shape (P,): the lowest common hypernym, or NONE."""
-    edges: Nodes
-    """Shape (P,): fewest edges from the one up to it and down to the other; 0 where NONE."""
 
 
 def lowest_common_hypernym(
@@ -90,17 +70,17 @@ def lowest_common_hypernym(
     first, second = _checked(ancestry, a, b)
     together = _together(ancestry, first, second, by)
     node = _in_trees(ancestry, first, second, together)
-    gates = _gates_of(ancestry, first, second, np.flatnonzero(~together), by)
-    members = _worth_a_table(ancestry, gates)
+    gates = gates_of(ancestry, first, second, np.flatnonzero(~together), by)
+    members = worth_a_table(ancestry, gates)
     if members is None:
-        distinct = _distinct(gates)
-        node[gates.pairs] = _meet_gates(ancestry, distinct, by).node[distinct.row]
+        distinct = distinct_pairs(gates)
+        node[gates.pairs] = meet_pairs(ancestry, distinct, by).node[distinct.row]
         return node
     order = deepest_first(ancestry, by)
     place_of = np.empty(len(order), np.int32)
     place_of[order] = np.arange(len(order), dtype=np.int32)
     table = pair_table(ancestry, members, place_of[members], 0, len(order))
-    node[gates.pairs] = np.append(order, np.int32(NONE))[_looked_up(table, members, gates)]
+    node[gates.pairs] = np.append(order, np.int32(NONE))[looked_up(table, members, gates)]
     return node
 
 
@@ -115,7 +95,7 @@ def lowest_common_hypernyms(
     deepest = lowest_common_hypernym(ancestry, first, second, by)
     depth = ancestry.depth(by)
     pairs, nodes = [np.empty(0, np.int64)], [np.empty(0, np.int32)]
-    for pair, node, _ in _all_common(ancestry, first, second, by):
+    for pair, node, _ in all_common(ancestry, first, second, by):
         ties = depth[node] == depth[deepest[pair]]
         pairs.append(pair[ties])
         nodes.append(node[ties])
@@ -142,19 +122,19 @@ def tree_distance(ancestry: Ancestry, a: ArrayLike, b: ArrayLike) -> Nodes:
     together = ancestry.head[first] == ancestry.head[second]
     node = _in_trees(ancestry, first, second, together)
     distance = _edges_in_trees(ancestry, first, second, node)
-    gates = _gates_of(ancestry, first, second, np.flatnonzero(~together), "longest")
-    members = _worth_a_table(ancestry, gates)
+    gates = gates_of(ancestry, first, second, np.flatnonzero(~together), "longest")
+    members = worth_a_table(ancestry, gates)
     if members is None:
-        distinct = _distinct(gates)
-        best = np.full(len(distinct.a), _FAR, np.int32)
-        for pair, _, edges in _all_common(ancestry, distinct.a, distinct.b, "longest"):
+        distinct = distinct_pairs(gates)
+        best = np.full(len(distinct.a), FAR, np.int32)
+        for pair, _, edges in all_common(ancestry, distinct.a, distinct.b, "longest"):
             best[pair] = np.minimum(best[pair], edges)
         found = best[distinct.row]
     else:
-        table = pair_table(ancestry, members, np.zeros(len(members), np.int32), 1, _FAR)
-        found = _looked_up(table, members, gates)
-    up = _edges_to_gates(ancestry, first, second, gates)
-    distance[gates.pairs] = np.where(found >= _FAR, NONE, found + up)
+        table = pair_table(ancestry, members, np.zeros(len(members), np.int32), 1, FAR)
+        found = looked_up(table, members, gates)
+    up = edges_to_gates(ancestry, first, second, gates)
+    distance[gates.pairs] = np.where(found >= FAR, NONE, found + up)
     return distance
 
 
@@ -187,11 +167,11 @@ def meet(ancestry: Ancestry, a: ArrayLike, b: ArrayLike, by: By = "longest") -> 
     together = _together(ancestry, first, second, by)
     node = _in_trees(ancestry, first, second, together)
     edges = _edges_in_trees(ancestry, first, second, node)
-    gates = _gates_of(ancestry, first, second, np.flatnonzero(~together), by)
-    distinct = _distinct(gates)
-    met = _meet_gates(ancestry, distinct, by)
+    gates = gates_of(ancestry, first, second, np.flatnonzero(~together), by)
+    distinct = distinct_pairs(gates)
+    met = meet_pairs(ancestry, distinct, by)
     node[gates.pairs] = met.node[distinct.row]
-    up = _edges_to_gates(ancestry, first, second, gates)
+    up = edges_to_gates(ancestry, first, second, gates)
     found = met.node[distinct.row] != NONE
     edges[gates.pairs] = np.where(found, met.edges[distinct.row] + up, 0)
     return Meeting(node=node, edges=edges)
@@ -207,10 +187,6 @@ def _checked(ancestry: Ancestry, a: ArrayLike, b: ArrayLike) -> tuple[Nodes, Nod
             raise ValueError(f"a node index is not in 0..{len(ancestry.head) - 1}")
         pairs.append(nodes.astype(np.int32))
     return pairs[0], pairs[1]
-
-
-def _steps(num: int) -> Iterator[slice]:
-    return (slice(i, min(i + _PAIRS_AT_ONCE, num)) for i in range(0, num, _PAIRS_AT_ONCE))
 
 
 # --- pairs inside one tree of the forest ----------------------------------------------------------
@@ -229,7 +205,7 @@ def _together(ancestry: Ancestry, a: Nodes, b: Nodes, by: By) -> NDArray[np.bool
 def _in_trees(ancestry: Ancestry, a: Nodes, b: Nodes, together: NDArray[np.bool_]) -> Nodes:
     """Where `together`: the lowest common ancestor in the tree; elsewhere NONE."""
     node = np.full(len(a), NONE, np.int32)
-    for step in _steps(len(a)):
+    for step in steps(len(a)):
         if together[step].all():
             node[step] = ancestry.in_one_tree(a[step], b[step])
         else:
@@ -241,142 +217,7 @@ def _in_trees(ancestry: Ancestry, a: Nodes, b: Nodes, together: NDArray[np.bool_
 def _edges_in_trees(ancestry: Ancestry, a: Nodes, b: Nodes, node: Nodes) -> Nodes:
     """Edges between pairs that meet at `node` in one tree; 0 where NONE."""
     edges, depth = np.empty(len(a), np.int32), ancestry.longest
-    for step in _steps(len(a)):
+    for step in steps(len(a)):
         up = depth[a[step]] + depth[b[step]] - 2 * depth[node[step]]
         edges[step] = np.where(node[step] == NONE, 0, up)
     return edges
-
-
-# --- pairs in two trees of the forest -------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Gates:
-    """The gates that take the place of some pairs of nodes."""
-
-    pairs: NDArray[np.int64]
-    """Shape (Q,): the pairs that are meant, as indices."""
-    a: Nodes
-    """Shape (Q,): the gate of the one node."""
-    b: Nodes
-    """Shape (Q,): the gate of the other."""
-    marked: NDArray[np.bool_]
-    """Shape (num_nodes,): which nodes are gates of these pairs."""
-
-
-def _gates_of(ancestry: Ancestry, a: Nodes, b: Nodes, pairs: NDArray[np.int64], by: By) -> _Gates:
-    gate_a, gate_b = np.empty((2, len(pairs)), np.int32)
-    marked = np.zeros(len(ancestry.head), bool)
-    for step in _steps(len(pairs)):
-        nodes_a, nodes_b = a[pairs[step]], b[pairs[step]]
-        up_a, up_b = ancestry.gate[nodes_a], ancestry.gate[nodes_b]
-        if (
-            by == "shortest"
-        ):  # only then two nodes of one tree come here; they may meet below a gate
-            same = ancestry.head[nodes_a] == ancestry.head[nodes_b]
-            up_a, up_b = np.where(same, nodes_a, up_a), np.where(same, nodes_b, up_b)
-        gate_a[step], gate_b[step] = up_a, up_b
-        marked[up_a] = True
-        marked[up_b] = True
-    return _Gates(pairs=pairs, a=gate_a, b=gate_b, marked=marked)
-
-
-def _edges_to_gates(ancestry: Ancestry, a: Nodes, b: Nodes, gates: _Gates) -> Nodes:
-    """Shape (Q,): edges from the two nodes of each pair up to their gates, together."""
-    edges, depth = np.empty(len(gates.pairs), np.int32), ancestry.longest
-    for step in _steps(len(edges)):
-        pairs = gates.pairs[step]
-        up_a = depth[a[pairs]] - depth[gates.a[step]]
-        edges[step] = up_a + depth[b[pairs]] - depth[gates.b[step]]
-    return edges
-
-
-def _worth_a_table(ancestry: Ancestry, gates: _Gates) -> Nodes | None:
-    """The gates and their ancestors, if a table over all pairs of them costs less than a walk."""
-    members = with_ancestors(ancestry, gates.marked)
-    is_worth = len(members) ** 2 <= min(_TABLE_LIMIT, _PAYS_PER_PAIR * len(gates.pairs))
-    return members if is_worth else None
-
-
-def _looked_up(table: Nodes, members: Nodes, gates: _Gates) -> Nodes:
-    """The value of each pair in a table over `members`."""
-    place = np.zeros(len(gates.marked), np.int32)
-    place[members] = np.arange(len(members), dtype=np.int32)
-    flat, width, found = table.ravel(), np.int32(len(members)), np.empty_like(gates.a)
-    for step in _steps(len(found)):
-        found[step] = flat[place[gates.a[step]] * width + place[gates.b[step]]]
-    return found
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Distinct:
-    """The distinct pairs of gates."""
-
-    a: Nodes
-    """Shape (R,): the one with the lower index."""
-    b: Nodes
-    """Shape (R,): the other."""
-    row: NDArray[np.int64]
-    """Shape (Q,): which of them each pair of nodes comes down to."""
-
-
-def _distinct(gates: _Gates) -> _Distinct:
-    marked, place = np.flatnonzero(gates.marked).astype(np.int32), np.cumsum(gates.marked) - 1
-    low, high = np.minimum(gates.a, gates.b), np.maximum(gates.a, gates.b)
-    codes, row = np.unique(place[low] * len(marked) + place[high], return_inverse=True)
-    first, second = np.divmod(codes, max(len(marked), 1))
-    return _Distinct(a=marked[first], b=marked[second], row=row)
-
-
-def _meet_gates(ancestry: Ancestry, gates: _Distinct, by: By) -> Meeting:
-    """Where the distinct pairs of gates meet."""
-    node = np.full(len(gates.a), NONE, np.int32)
-    edges = np.zeros(len(gates.a), np.int32)
-    closure = _closure_of_pairs(ancestry, gates.a, gates.b, by)
-    for step in _steps(len(node)):
-        for pair, place_a, place_b in _walk(closure, gates.a[step], gates.b[step], only_first=True):
-            node[step.start + pair] = closure.node(place_a)
-            edges[step.start + pair] = closure.up[place_a] + closure.up[place_b]
-    return Meeting(node=node, edges=edges)
-
-
-def _closure_of_pairs(ancestry: Ancestry, a: Nodes, b: Nodes, by: By) -> Closure:
-    concerned = np.zeros(len(ancestry.head), bool)
-    concerned[a] = True
-    concerned[b] = True
-    return closure_of(ancestry, np.flatnonzero(concerned).astype(np.int32), by)
-
-
-def _all_common(
-    ancestry: Ancestry, a: Nodes, b: Nodes, by: By
-) -> Iterator[tuple[NDArray[np.int64], Nodes, Nodes]]:
-    """(pair, common ancestor, edges up from both together); a pair at most once a turn."""
-    closure = _closure_of_pairs(ancestry, a, b, by)
-    for step in _steps(len(a)):
-        for pair, place_a, place_b in _walk(closure, a[step], b[step], only_first=False):
-            edges = closure.up[place_a] + closure.up[place_b]
-            yield step.start + pair, closure.node(place_a), edges
-
-
-def _walk(
-    closure: Closure, a: Nodes, b: Nodes, *, only_first: bool
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
-    """Walks two lists of ancestors a pair, deepest first; yields (pair, place in a's, in b's).
-
-    The lists are in one order, so the list that is behind goes on; each ends with a mark that
-    lies behind every node, where a pair that has not met before meets at last.
-    """
-    pair = np.arange(len(a))
-    place_a, place_b = closure.start_of_node[a], closure.start_of_node[b]
-    while len(pair):
-        key_a, key_b = closure.keys[place_a], closure.keys[place_b]
-        meets = key_a == key_b
-        if meets.any():
-            at_end = key_a == closure.end
-            real = meets & ~at_end
-            yield pair[real], place_a[real], place_b[real]
-            going = ~meets if only_first else ~(meets & at_end)
-            pair, place_a, place_b = pair[going], place_a[going], place_b[going]
-            key_a, key_b = key_a[going], key_b[going]
-        place_a = place_a + (key_a <= key_b)
-        place_b = place_b + (key_b <= key_a)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from granctl.tree import distance
+from granctl.tree import gates
 from granctl.tree.ancestry import ancestry_of, closure_of
 from granctl.tree.build import build_taxonomy
 from granctl.tree.distance import (
@@ -135,8 +135,8 @@ def test_walks_and_tables_and_small_steps_give_the_same(taxonomy, by, pays) -> N
     found = ancestry_of(taxonomy)
     wanted = (lowest_common_hypernym(found, a, b, by), tree_distance(found, a, b))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(distance, "_PAYS_PER_PAIR", pays)
-        patch.setattr(distance, "_PAIRS_AT_ONCE", 3)
+        patch.setattr(gates, "_PAYS_PER_PAIR", pays)
+        patch.setattr(gates, "_PAIRS_AT_ONCE", 3)
         got = (lowest_common_hypernym(found, a, b, by), tree_distance(found, a, b))
     for one, other in zip(wanted, got, strict=True):
         np.testing.assert_array_equal(one, other)
