@@ -121,7 +121,9 @@ def fit(
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         fitting = _Fitting(network, data, plan, device, log, progress)
         fitting.resume(keeping)
-        progress.start(label, plan.steps * len(data) // num_batches(len(data), plan.batch_size), "images")
+        progress.start(
+            label, plan.steps * len(data) // num_batches(len(data), plan.batch_size), "images"
+        )
         progress.advance(fitting.images_seen)
         while fitting.step < plan.steps:
             fitting.epoch_of_steps(loss_of, prepare)
