@@ -6,16 +6,15 @@ import json
 import sys
 import time
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
-from rich.table import Table
+from typing import TYPE_CHECKING, Any
 
 from granctl.progress import Progress, Silent
 from granctl.workspace import Artefact, Kind, Workspace
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 PLAIN_LINE_EVERY_S = 5.0
 
@@ -26,8 +25,22 @@ class Session:
     def __init__(self, workspace: Path | None, *, as_json: bool, quiet: bool) -> None:
         self.workspace = Workspace.locate(workspace)
         self.as_json = as_json
-        self.stderr = Console(stderr=True, quiet=quiet, highlight=False)
-        self.progress: Progress = Silent() if quiet else _shown(self.stderr)
+        self.quiet = quiet
+        self.progress: Progress = Silent() if quiet else self._shown()
+
+    @cached_property
+    def stderr(self) -> Console:
+        """Where tables and bars go; rich is loaded for those who look, not in a pipeline."""
+        from granctl.cli.terminal import console
+
+        return console(quiet=self.quiet)
+
+    def _shown(self) -> Progress:
+        if not sys.stderr.isatty():
+            return _PlainProgress()
+        from granctl.cli.terminal import TerminalProgress
+
+        return TerminalProgress(self.stderr)
 
     def given_or_newest(self, given: Path | None, kind: Kind) -> Path:
         """The path that was given, else the newest of the workspace, which is said.
@@ -54,52 +67,9 @@ class Session:
 
     def table(self, title: str, columns: list[str], rows: list[list[str]]) -> None:
         """Shows a table on stderr; the first column is text, the others are numbers."""
-        table = Table(title=title, title_justify="left", header_style="bold")
-        for i, column in enumerate(columns):
-            table.add_column(column, justify="left" if i == 0 else "right")
-        for row in rows:
-            table.add_row(*row)
-        self.stderr.print(table)
+        from granctl.cli.terminal import table_of
 
-
-def _shown(stderr: Console) -> Progress:
-    return _TerminalProgress(stderr) if stderr.is_terminal else _PlainProgress()
-
-
-class _TerminalProgress:
-    """A bar with count, rate and time left, one stage at a time."""
-
-    def __init__(self, stderr: Console) -> None:
-        self._stderr = stderr
-        self._bars: Bars | None = None
-
-    def start(self, label: str, total: int, unit: str) -> None:
-        self.finish()
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn(unit),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-        )
-        self._bars = Bars(*columns, console=self._stderr, transient=True)
-        self._task = self._bars.add_task(label, total=total, note="")
-        self._bars.start()
-
-    def advance(self, num: int = 1, note: str = "") -> None:
-        if self._bars is not None:
-            self._bars.update(self._task, advance=num)
-            if note:
-                self._bars.update(self._task, note=note)
-
-    def finish(self) -> None:
-        if self._bars is not None:
-            self._bars.stop()
-            self._bars = None
-
-    def note(self, text: str) -> None:
-        self._stderr.print(text, soft_wrap=True, markup=False)
+        self.stderr.print(table_of(title, columns, rows))
 
 
 class _PlainProgress:

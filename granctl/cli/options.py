@@ -15,22 +15,25 @@ WorkspaceFolder = Annotated[
     Path | None,
     typer.Option(
         "--workspace",
-        help="Folder of artefacts [default: $GRANCTL_WORKSPACE, else ./granctl-workspace].",
+        help="Folder of artefacts.",
+        show_default="$GRANCTL_WORKSPACE, else ./granctl-workspace",
     ),
 ]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", help="Where to write [default: a place in the workspace, by digest]."),
+    typer.Option("--out", help="Where to write.", show_default="in the workspace, by digest"),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Every random choice follows from it.")]
 Labels = Annotated[
     Path | None,
-    typer.Option("--labels", help="A label map, as `granctl tree cut` makes [default: newest]."),
+    typer.Option(
+        "--labels", help="A label map, as `granctl tree cut` makes.", show_default="newest"
+    ),
 ]
 Shards = Annotated[
     Path | None,
     typer.Option(
-        "--shards", help="A shard set, as `granctl shards build` makes [default: newest]."
+        "--shards", help="A shard set, as `granctl shards build` makes.", show_default="newest"
     ),
 ]
 Source = Annotated[

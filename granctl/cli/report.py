@@ -13,8 +13,8 @@ Results = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="[RESULT]...",
-        help="result.json files, their folders, or folders of results [default: all of the"
-        " workspace].",
+        help="result.json files, their folders, or folders of results (default: all of the"
+        " workspace).",
         show_default=False,
     ),
 ]

@@ -30,7 +30,7 @@ def build(
     ] = "embedded",
     labels: Annotated[
         Path | None,
-        typer.Option("--labels", help="A label map for .cls [default: each label is a class]."),
+        typer.Option("--labels", help="A label map for .cls (default: each label is a class)."),
     ] = None,
     out: Out = None,
     seed: Seed = 0,

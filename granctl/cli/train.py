@@ -16,14 +16,14 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Threads = Annotated[int, typer.Option(help="CPU threads; runs repeat bit for bit with one.", min=1)]
 Workers = Annotated[
     int | None,
-    typer.Option(help="Processes that decode large images [default: one a core, less one].", min=0),
+    typer.Option(help="Processes that decode large images (default: one a core, less one).", min=0),
 ]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change a value of the recipe: optimizer.lr=0.1; may be repeated."),
 ]
 RunFolder = Annotated[
-    Path | None, typer.Option("--run", help="A run of `granctl pretrain` [default: newest].")
+    Path | None, typer.Option("--run", help="A run of `granctl pretrain` (default: newest).")
 ]
 
 
@@ -40,7 +40,7 @@ def pretrain(
         str, typer.Option(help="A name of `granctl recipes list`, or a TOML file.")
     ] = "embedded-resnet",
     epochs: Annotated[
-        int | None, typer.Option(help="Passes over the images [default: the recipe's].")
+        int | None, typer.Option(help="Passes over the images (default: the recipe's).")
     ] = None,
     set_: Settings = None,
     images: Annotated[
@@ -114,9 +114,9 @@ def transfer(
         _Method, typer.Option(help="The whole network, a head alone, or no pretraining.")
     ] = _Method.finetune,
     per_class: Annotated[
-        int | None, typer.Option(help="Labelled images a class [default: all].")
+        int | None, typer.Option(help="Labelled images a class (default: all).")
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="[default: the recipe's].")] = None,
+    steps: Annotated[int | None, typer.Option(help="(default: the recipe's).")] = None,
     recipe: Annotated[str | None, typer.Option(help="For --method scratch without a run.")] = None,
     set_: Settings = None,
     seed: Seed = 0,

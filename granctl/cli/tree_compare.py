@@ -24,7 +24,7 @@ ShardSet = Annotated[
     typer.Option("--shards", help="Weigh labels by the images of a shard set; join image maps."),
 ]
 Split = Annotated[
-    str | None, typer.Option("--split", help="Which split of --shards [default: train].")
+    str | None, typer.Option("--split", help="Which split of --shards (default: train).")
 ]
 
 

@@ -24,12 +24,12 @@ def export(
     ] = "csv",
     labels: Annotated[
         Path | None,
-        typer.Option("--labels", help="A label map [default for lut and timm: the newest]."),
+        typer.Option("--labels", help="A label map (default for lut and timm: the newest)."),
     ] = None,
     taxonomy: Annotated[
         Path | None,
         typer.Option(
-            "--taxonomy", help="As `granctl tree import` makes [default: WordNet 3.0 nouns]."
+            "--taxonomy", help="As `granctl tree import` makes (default: WordNet 3.0 nouns)."
         ),
     ] = None,
     root: Annotated[

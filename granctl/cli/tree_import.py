@@ -18,7 +18,7 @@ Root = Annotated[
     str | None, typer.Option("--root", help="Name of a made-up root over several roots.")
 ]
 _COLUMNS_OF_EDGES = "parent,child for a file without a header; child=a,parent=b for other words."
-_COLUMNS_OF_TABLE = "Ranks from the top to the label, by comma [default: iNaturalist 2021's]."
+_COLUMNS_OF_TABLE = "Ranks from the top to the label, by comma (default: iNaturalist 2021's)."
 _RANKS = "Parts of the folders' names, by comma, _ for one that is no rank; or inat21."
 
 
@@ -47,7 +47,7 @@ def table(
     file: Annotated[Path, typer.Argument(help="CSV, TSV, or JSON with `categories`.")],
     columns: Annotated[str | None, typer.Option("--columns", help=_COLUMNS_OF_TABLE)] = None,
     id_column: Annotated[
-        str | None, typer.Option("--id", help="Column of the label's id [default: the last rank].")
+        str | None, typer.Option("--id", help="Column of the label's id (default: the last rank).")
     ] = None,
     root: Root = None,
     out: Out = None,

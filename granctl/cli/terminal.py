@@ -1,0 +1,64 @@
+"""A terminal's bars and tables; loads rich, so it is imported for those who look."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+from rich.text import Text
+
+
+def console(*, quiet: bool) -> Console:
+    """Standard error; numbers and paths keep their colour."""
+    return Console(stderr=True, quiet=quiet, highlight=False)
+
+
+def table_of(title: str, columns: list[str], rows: list[list[str]]) -> Table:
+    """A table whose first column is text and whose others are numbers; cells are no markup."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i == 0 else "right")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+class TerminalProgress:
+    """A bar with count, rate and time left, one stage at a time."""
+
+    def __init__(self, stderr: Console) -> None:
+        self._stderr = stderr
+        self._bars: Bars | None = None
+
+    def start(self, label: str, total: int, unit: str) -> None:
+        """Draws an empty bar."""
+        self.finish()
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn(unit),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        self._bars = Bars(*columns, console=self._stderr, transient=True)
+        self._task = self._bars.add_task(label, total=total, note="")
+        self._bars.start()
+
+    def advance(self, num: int = 1, note: str = "") -> None:
+        """Fills the bar by `num`."""
+        if self._bars is not None:
+            self._bars.update(self._task, advance=num)
+            if note:
+                self._bars.update(self._task, note=note)
+
+    def finish(self) -> None:
+        """Takes the bar away."""
+        if self._bars is not None:
+            self._bars.stop()
+            self._bars = None
+
+    def note(self, text: str) -> None:
+        """Prints a sentence above the bar."""
+        self._stderr.print(text, soft_wrap=True, markup=False)
