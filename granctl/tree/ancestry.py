@@ -13,7 +13,8 @@ from granctl.tree.parents import Policy, Rows, above, height_of, parent_rows
 from granctl.tree.taxonomy import Taxonomy, rank_slices
 
 Ints = NDArray[np.int32]
-_Places = NDArray[np.int64]
+Places = NDArray[np.int64]
+"""What is used as an index is int64: numpy takes twice as long with int32, which it converts."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,10 +33,10 @@ class Ancestry:
     """(start, end) of each rank below the roots, from the top."""
     head: Ints
     """Shape (num_nodes,)."""
-    gate: Ints
+    gate: Places
     """Shape (num_nodes,): the nearest node at or above it that is a head, or above a node with
     several parents. Common ancestors of nodes with two heads lie at or above their gates."""
-    position: Ints
+    position: Places
     """Shape (num_nodes,): place in a preorder of the forest."""
     node_at: Ints
     """Shape (num_nodes,): the node at each place."""
@@ -63,7 +64,7 @@ class Ancestry:
         """Shape (num_nodes,): edges from a root on the path that is named."""
         return self.shortest if by == "shortest" else self.longest
 
-    def in_one_tree(self, a: Ints, b: Ints) -> Ints:
+    def in_one_tree(self, a: Places, b: Places) -> Ints:
         """The lowest common ancestor of pairs whose heads are the same; shape (num_pairs,).
 
         In a preorder the least parent among the nodes after the first, up to the second, is it
@@ -71,12 +72,14 @@ class Ancestry:
         """
         place_a, place_b = self.position[a], self.position[b]
         low, high = np.minimum(place_a, place_b), np.maximum(place_a, place_b)
-        level = self.level_of_length[high - low].astype(np.int32)
-        row = level * np.int32(len(self.head))
+        level = self.level_of_length[high - low].astype(np.int64)
+        row = level * len(self.head)
         # Equal nodes have an empty range: one place is looked at, and not used.
         begin = np.minimum(low + 1, high)
         left, right = self.table[row + begin], self.table[row + high - (1 << level) + 1]
-        return np.where(low == high, a, self.node_at[np.minimum(left, right)])
+        found: Ints = self.node_at[np.minimum(left, right)]
+        np.copyto(found, a, where=low == high, casting="same_kind")
+        return found
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -127,8 +130,8 @@ def ancestry_of(taxonomy: Taxonomy, policy: Policy = "all-with-instances") -> An
         longest=height_of(taxonomy, rows),
         slices=slices,
         head=_nearest(single, slices, np.zeros(num, bool)),
-        gate=_nearest(single, slices, several | above(taxonomy, rows, several)),
-        position=position,
+        gate=_nearest(single, slices, several | above(taxonomy, rows, several)).astype(np.int64),
+        position=position.astype(np.int64),
         node_at=node_at,
         table=_sparse_table(parent_place, int(level_of_length[-1])),
         level_of_length=level_of_length,
@@ -277,7 +280,7 @@ def pair_table(ancestry: Ancestry, members: Ints, own: Ints, step: int, none: in
     return table
 
 
-def _least(table: Ints, slots: list[tuple[_Places, _Places]], num: int, none: int) -> Ints:
+def _least(table: Ints, slots: list[tuple[Places, Places]], num: int, none: int) -> Ints:
     """The least row over the parents of each of `num` nodes; a slot: (which have it, parents)."""
     least = np.full((num, table.shape[1]), none, np.int32)
     for slot, (here, above_them) in enumerate(slots):

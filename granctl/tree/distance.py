@@ -23,7 +23,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from granctl.tree.ancestry import Ancestry, deepest_first, pair_table
+from granctl.tree.ancestry import Ancestry, Places, deepest_first, pair_table
 from granctl.tree.gates import (
     FAR,
     NONE,
@@ -177,7 +177,7 @@ def meet(ancestry: Ancestry, a: ArrayLike, b: ArrayLike, by: By = "longest") -> 
     return Meeting(node=node, edges=edges)
 
 
-def _checked(ancestry: Ancestry, a: ArrayLike, b: ArrayLike) -> tuple[Nodes, Nodes]:
+def _checked(ancestry: Ancestry, a: ArrayLike, b: ArrayLike) -> tuple[Places, Places]:
     given = (np.atleast_1d(np.asarray(a)), np.atleast_1d(np.asarray(b)))
     pairs = []
     for nodes in np.broadcast_arrays(*given):
@@ -185,14 +185,14 @@ def _checked(ancestry: Ancestry, a: ArrayLike, b: ArrayLike) -> tuple[Nodes, Nod
             raise ValueError("node indices are one row of integers")
         if len(nodes) and not 0 <= nodes.min() <= nodes.max() < len(ancestry.head):
             raise ValueError(f"a node index is not in 0..{len(ancestry.head) - 1}")
-        pairs.append(nodes.astype(np.int32))
+        pairs.append(nodes.astype(np.int64))
     return pairs[0], pairs[1]
 
 
 # --- pairs inside one tree of the forest ----------------------------------------------------------
 
 
-def _together(ancestry: Ancestry, a: Nodes, b: Nodes, by: By) -> NDArray[np.bool_]:
+def _together(ancestry: Ancestry, a: Places, b: Places, by: By) -> NDArray[np.bool_]:
     """Which pairs have their lowest common hypernym in the tree of the forest they are both in."""
     head = ancestry.head[a]
     together: NDArray[np.bool_] = head == ancestry.head[b]
@@ -202,7 +202,7 @@ def _together(ancestry: Ancestry, a: Nodes, b: Nodes, by: By) -> NDArray[np.bool
     return together
 
 
-def _in_trees(ancestry: Ancestry, a: Nodes, b: Nodes, together: NDArray[np.bool_]) -> Nodes:
+def _in_trees(ancestry: Ancestry, a: Places, b: Places, together: NDArray[np.bool_]) -> Nodes:
     """Where `together`: the lowest common ancestor in the tree; elsewhere NONE."""
     node = np.full(len(a), NONE, np.int32)
     for step in steps(len(a)):
@@ -214,7 +214,7 @@ def _in_trees(ancestry: Ancestry, a: Nodes, b: Nodes, together: NDArray[np.bool_
     return node
 
 
-def _edges_in_trees(ancestry: Ancestry, a: Nodes, b: Nodes, node: Nodes) -> Nodes:
+def _edges_in_trees(ancestry: Ancestry, a: Places, b: Places, node: Nodes) -> Nodes:
     """Edges between pairs that meet at `node` in one tree; 0 where NONE."""
     edges, depth = np.empty(len(a), np.int32), ancestry.longest
     for step in steps(len(a)):

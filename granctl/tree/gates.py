@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from granctl.tree.ancestry import Ancestry, Closure, closure_of, with_ancestors
+from granctl.tree.ancestry import Ancestry, Closure, Places, closure_of, with_ancestors
 
 By = Literal["longest", "shortest"]
 """Which path from a root a node's depth is counted on."""
@@ -51,17 +51,17 @@ class Gates:
 
     pairs: NDArray[np.int64]
     """Shape (Q,): the pairs that are meant, as indices."""
-    a: Nodes
+    a: Places
     """Shape (Q,): the gate of the one node."""
-    b: Nodes
+    b: Places
     """Shape (Q,): the gate of the other."""
     marked: NDArray[np.bool_]
     """Shape (num_nodes,): which nodes are gates of these pairs."""
 
 
-def gates_of(ancestry: Ancestry, a: Nodes, b: Nodes, pairs: NDArray[np.int64], by: By) -> Gates:
+def gates_of(ancestry: Ancestry, a: Places, b: Places, pairs: NDArray[np.int64], by: By) -> Gates:
     """The gates of those of the pairs (a, b) that `pairs` names by index."""
-    gate_a, gate_b = np.empty((2, len(pairs)), np.int32)
+    gate_a, gate_b = np.empty((2, len(pairs)), np.int64)
     marked = np.zeros(len(ancestry.head), bool)
     for step in steps(len(pairs)):
         nodes_a, nodes_b = a[pairs[step]], b[pairs[step]]
@@ -76,7 +76,7 @@ def gates_of(ancestry: Ancestry, a: Nodes, b: Nodes, pairs: NDArray[np.int64], b
     return Gates(pairs=pairs, a=gate_a, b=gate_b, marked=marked)
 
 
-def edges_to_gates(ancestry: Ancestry, a: Nodes, b: Nodes, gates: Gates) -> Nodes:
+def edges_to_gates(ancestry: Ancestry, a: Places, b: Places, gates: Gates) -> Nodes:
     """Shape (Q,): edges from the two nodes of each pair up to their gates, together."""
     edges, depth = np.empty(len(gates.pairs), np.int32), ancestry.longest
     for step in steps(len(edges)):
@@ -95,9 +95,9 @@ def worth_a_table(ancestry: Ancestry, gates: Gates) -> Nodes | None:
 
 def looked_up(table: Nodes, members: Nodes, gates: Gates) -> Nodes:
     """The value of each pair in a table over `members`."""
-    place = np.zeros(len(gates.marked), np.int32)
-    place[members] = np.arange(len(members), dtype=np.int32)
-    flat, width, found = table.ravel(), np.int32(len(members)), np.empty_like(gates.a)
+    place = np.zeros(len(gates.marked), np.int64)
+    place[members] = np.arange(len(members))
+    flat, width, found = table.ravel(), len(members), np.empty(len(gates.a), np.int32)
     for step in steps(len(found)):
         found[step] = flat[place[gates.a[step]] * width + place[gates.b[step]]]
     return found
@@ -107,9 +107,9 @@ def looked_up(table: Nodes, members: Nodes, gates: Gates) -> Nodes:
 class Distinct:
     """The distinct pairs of gates."""
 
-    a: Nodes
+    a: Places
     """Shape (R,): the one with the lower index."""
-    b: Nodes
+    b: Places
     """Shape (R,): the other."""
     row: NDArray[np.int64]
     """Shape (Q,): which of them each pair of nodes comes down to."""
@@ -117,7 +117,7 @@ class Distinct:
 
 def distinct_pairs(gates: Gates) -> Distinct:
     """The pairs of gates that differ; a pair and its reverse are one."""
-    marked, place = np.flatnonzero(gates.marked).astype(np.int32), np.cumsum(gates.marked) - 1
+    marked, place = np.flatnonzero(gates.marked), np.cumsum(gates.marked) - 1
     low, high = np.minimum(gates.a, gates.b), np.maximum(gates.a, gates.b)
     codes, row = np.unique(place[low] * len(marked) + place[high], return_inverse=True)
     first, second = np.divmod(codes, max(len(marked), 1))
@@ -136,7 +136,7 @@ def meet_pairs(ancestry: Ancestry, gates: Distinct, by: By) -> Meeting:
     return Meeting(node=node, edges=edges)
 
 
-def _closure_of_pairs(ancestry: Ancestry, a: Nodes, b: Nodes, by: By) -> Closure:
+def _closure_of_pairs(ancestry: Ancestry, a: Places, b: Places, by: By) -> Closure:
     concerned = np.zeros(len(ancestry.head), bool)
     concerned[a] = True
     concerned[b] = True
@@ -144,7 +144,7 @@ def _closure_of_pairs(ancestry: Ancestry, a: Nodes, b: Nodes, by: By) -> Closure
 
 
 def all_common(
-    ancestry: Ancestry, a: Nodes, b: Nodes, by: By
+    ancestry: Ancestry, a: Places, b: Places, by: By
 ) -> Iterator[tuple[NDArray[np.int64], Nodes, Nodes]]:
     """(pair, common ancestor, edges up from both together); a pair at most once a turn."""
     closure = _closure_of_pairs(ancestry, a, b, by)
@@ -155,7 +155,7 @@ def all_common(
 
 
 def _walk(
-    closure: Closure, a: Nodes, b: Nodes, *, only_first: bool
+    closure: Closure, a: Places, b: Places, *, only_first: bool
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
     """Walks two lists of ancestors a pair, deepest first; yields (pair, place in a's, in b's).
 
