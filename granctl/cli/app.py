@@ -12,6 +12,7 @@ from granctl.cli import (
     train,
     tree,
     tree_compare,
+    tree_draw,
     tree_export,
     tree_import,
 )
@@ -33,5 +34,6 @@ app.add_typer(shards.app, name="shards")
 app.command("transfer")(train.transfer)
 app.add_typer(tree.app, name="tree")
 tree.app.add_typer(tree_compare.app)
+tree.app.add_typer(tree_draw.app)
 tree.app.add_typer(tree_export.app)
 tree.import_app.add_typer(tree_import.app)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from granctl.study.icicle import map_paths, run_spec
+from granctl.study.cutmaps import map_paths, run_spec
 from granctl.study.results import Result
 from granctl.workspace import Workspace
 

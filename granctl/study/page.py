@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from html import escape
 from importlib.resources import files
 from typing import Any
 
 from granctl import __version__
 from granctl.provenance import short
-from granctl.study.answer import answer, count
+from granctl.study.answer import answer
 from granctl.study.comparison import panel_section, unbroken
+from granctl.study.cutmaps import Cut
 from granctl.study.figures import panel_title
-from granctl.study.icicle import Cut, CutView, Forest
 from granctl.study.lineage import Step
 from granctl.study.origins import lineage_section, measured_section
 from granctl.study.summary import Panel, Point
+from granctl.tree import drawing
+from granctl.tree.drawing import explorer_data, explorer_place, fill, script_json
+from granctl.tree.forest import CutView, Forest
 
-SCRIPTS = ("page.js", "curve.js", "table.js", "icicle.js")
-ASSETS = ("page.html", "page.css", "cuts.html", *SCRIPTS)
+SCRIPTS = ("curve.js", "table.js", "report.js")
+ASSETS = ("page.html", "report.css", "cuts.html", *SCRIPTS)
+TALLEST = 560
+"""Pixels that the cuts' drawing may be high: one part of the page among others."""
 
 
 def asset(name: str) -> str:
     """One of the texts the page is made of."""
     return (files("granctl.study") / "assets" / name).read_text(encoding="utf-8")
+
+
+def all_assets() -> str:
+    """Every text that a page is made of, as one: the identity of how it looks."""
+    return "\n".join([*(asset(n) for n in ASSETS), drawing.style(), drawing.script()])
 
 
 def page(
@@ -50,11 +57,11 @@ def page(
         lineages: digest of a result -> the steps to it.
         present_known: whether the labels with images were read from the shards.
     """
-    return _fill(
+    return fill(
         asset("page.html"),
         {
             "title": escape(f"Granularity: {', '.join(dict.fromkeys(p.target for p in panels))}"),
-            "style": asset("page.css"),
+            "style": f"{drawing.style()}\n{asset('report.css')}",
             "digest": short(digest),
             "answer": unbroken(answer(panels[0])),
             "caution": escape(_caution(panels)),
@@ -64,13 +71,9 @@ def page(
             "lineage": "\n".join(lineage_section(i, p, lineages) for i, p in enumerate(panels)),
             "version": escape(__version__),
             "data": _data(panels, cuts, forests, views),
-            "script": "\n".join(asset(name) for name in SCRIPTS),
+            "script": "\n".join([drawing.script(), *(asset(name) for name in SCRIPTS)]),
         },
     )
-
-
-def _fill(template: str, values: Mapping[str, str]) -> str:
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: values[match[1]], template)
 
 
 def _caution(panels: Sequence[Panel]) -> str:
@@ -89,25 +92,17 @@ def _cuts(views: Sequence[CutView], present_known: bool) -> str:
     if not views:
         return """<section><h2>The cuts</h2><p class="note">The label maps of these results were
 not found in the workspace, so the cuts are not drawn.</p></section>"""
-    tabs = "".join(
-        f'<label class="tab"><input type="radio" name="cut" value="{escape(v.name)}">'
-        f"<span>{escape(v.name)}</span></label>"
-        for v in views
-    )
     shown = "Only labels that have images are shown."
     if not present_known:
         shown = "The shards were not found, so labels without images are shown too."
-    return _fill(asset("cuts.html"), {"tabs": tabs, "shown": shown})
+    place = explorer_place(views, TALLEST)
+    return fill(asset("cuts.html"), {"explorer": place, "shown": shown})
 
 
 def _note(cut: Cut, view: CutView) -> str:
-    text = (
-        f"{cut.name}: {count(len(view.class_names), 'class')} shown of {cut.labels.num_classes:,}."
-    )
+    text = view.note()
     if cut.num_maps > 1:
         text += f" {cut.num_maps} maps of this name were used; this is that of seed {cut.seed}."
-    if view.several:
-        text += f" {count(view.several, 'label')} with several classes: coloured by the first."
     return text
 
 
@@ -117,27 +112,16 @@ def _data(
     forests: Sequence[Forest],
     views: Sequence[CutView],
 ) -> str:
-    shown = [
-        {
-            "name": view.name,
-            "forest": view.forest,
-            "classes": view.class_of_node,
-            "class_names": view.class_names,
-            "note": _note(cut, view),
-        }
-        for cut, view in zip(cuts, views, strict=True)
-    ]
+    notes = [_note(cut, view) for cut, view in zip(cuts, views, strict=True)]
     value = {
         "panels": [
             {"title": panel_title(p), "points": [_point(i, j, q) for j, q in enumerate(p.points)]}
             for i, p in enumerate(panels)
         ],
-        "forests": [asdict(forest) for forest in forests],
-        "cuts": shown,
+        **explorer_data(forests, views, notes),
         "first_cut": panels[0].coarsest,
     }
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.replace("<", "\\u003c")  # no text may end the script element
+    return script_json(value)
 
 
 def _point(panel: int, index: int, point: Point) -> dict[str, Any]:

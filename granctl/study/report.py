@@ -11,10 +11,10 @@ from granctl.files import write_bytes
 from granctl.progress import Progress
 from granctl.provenance import digest
 from granctl.study.answer import answer
+from granctl.study.cutmaps import Cut, find_cuts, forests_of
 from granctl.study.figures import draw_curves
-from granctl.study.icicle import Cut, draw_forests, find_cuts
 from granctl.study.lineage import lineage
-from granctl.study.page import ASSETS, asset, page
+from granctl.study.page import all_assets, page
 from granctl.study.results import Result, load_results
 from granctl.study.summary import Panel, summarise
 from granctl.study.table import as_csv, as_markdown, records
@@ -73,7 +73,7 @@ def make_report(
         "kind": "report",
         "schema": SCHEMA,
         "version": __version__,
-        "assets": digest([asset(name) for name in ASSETS]),
+        "assets": digest(all_assets()),
         "results": sorted(r["digest"] for r in results),
         "cuts": {c.name: c.labels.digest for c in cuts},
         "present": None if present is None else digest(sorted(present)),
@@ -116,7 +116,7 @@ def _write(
     progress.advance(note="table.md")
     draw_curves(panels, folder / "curve.svg", folder / "curve.png")
     progress.advance(note="curve.svg, curve.png")
-    forests, views = draw_forests(cuts, present, _taxonomy(cuts))
+    forests, views = forests_of(cuts, present, _taxonomy(cuts))
     every = {r["digest"]: r for panel in panels for point in panel.points for r in point.results}
     text = page(
         digest=identity,

@@ -14,7 +14,7 @@ from made_up_study import fake_result, u_curve, write_result
 
 from granctl.errors import OutputExistsError
 from granctl.progress import Silent
-from granctl.study.icicle import draw_forests, find_cuts
+from granctl.study.cutmaps import find_cuts, forests_of
 from granctl.study.report import report_of
 from granctl.study.results import load_results
 from granctl.tree.store import embedded_wordnet
@@ -165,7 +165,7 @@ def test_icicle_shows_the_labels_that_have_images(whole_study: Workspace) -> Non
     assert present is not None
     assert len(present) == 10
     assert {c.name for c in cuts} == {r["source"]["cut"] for r in results if r["source"]}
-    forests, views = draw_forests(cuts, present, embedded_wordnet())
+    forests, views = forests_of(cuts, present, embedded_wordnet())
     labels = forests[0]
     assert labels.names[0] == "entity"
     assert sum(labels.weights) == 10

@@ -37,7 +37,7 @@ function startCurve(place, panel) {
     }
   };
   drawKeys(place.parentElement.querySelector(".keys"), panel);
-  new ResizeObserver(redraw).observe(place);
+  new ResizeObserver(() => requestAnimationFrame(redraw)).observe(place);
   redraw();
 }
 

@@ -1,4 +1,4 @@
-// The page's state in its address (#sort=..&cut=..&node=..), the theme button, and the start.
+// Every page: its data, its state in its address (#cut=..&node=..), its elements, the theme button.
 "use strict";
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
@@ -33,11 +33,6 @@ function el(name, attributes = {}, ...children) {
   return node;
 }
 
-const familyClass = (family) =>
-  ({ taxonomy: "f-taxonomy", clusters: "f-clusters", random: "f-random", "target alone": "f-alone" })[
-    family
-  ] || "f-other";
-
 function startTheme(changed) {
   const button = document.getElementById("theme");
   const order = ["", "light", "dark"];
@@ -53,22 +48,3 @@ function startTheme(changed) {
   });
   DARK.addEventListener("change", changed);
 }
-
-function openTarget() {
-  const id = location.hash.slice(1);
-  const node = id && !id.includes("=") && document.getElementById(id);
-  for (let at = node; at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true;
-  if (node) node.scrollIntoView({ block: "start" });
-}
-
-function start() {
-  document.querySelectorAll(".curve").forEach((place, i) => startCurve(place, DATA.panels[i]));
-  document.querySelectorAll("table.sortable").forEach(startTable);
-  const icicle = DATA.cuts.length ? startIcicle(document.querySelector(".cuts")) : null;
-  startTheme(() => icicle && icicle.repaint());
-  window.addEventListener("hashchange", openTarget);
-  openTarget();
-  document.documentElement.dataset.ready = "yes";
-}
-
-document.addEventListener("DOMContentLoaded", start);

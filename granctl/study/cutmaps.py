@@ -1,0 +1,127 @@
+"""The label maps behind the results, found by digest, and what the page draws of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from granctl.errors import GranctlError
+from granctl.files import read_json
+from granctl.provenance import short
+from granctl.study.results import Result
+from granctl.tree.forest import CutView, Forest, Skeleton, draw_forests
+from granctl.tree.labelmap import LabelMap
+from granctl.workspace import SPEC_NAME, Workspace
+
+if TYPE_CHECKING:
+    from granctl.tree.taxonomy import Taxonomy
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cut:
+    """A label map that some results were pretrained on."""
+
+    name: str
+    labels: LabelMap
+    seed: int
+    num_maps: int
+    """Maps of this name among the results: random and clustered cuts have one a seed."""
+
+
+def find_cuts(
+    workspace: Workspace, results: Sequence[Result]
+) -> tuple[list[Cut], frozenset[str] | None]:
+    """The label maps behind the results (one a cut, of the lowest seed) and the labels present.
+
+    Both are looked for by digest in the workspace. A map that is gone is left out; the labels
+    present are those of the runs' shard sets, None where any of them is gone.
+    """
+    by_cut: dict[str, list[Result]] = defaultdict(list)
+    for result in sorted(results, key=lambda r: (r["seed"], r["digest"])):
+        if result.get("source"):
+            by_cut[result["source"]["cut"]].append(result)
+    cuts: list[Cut] = []
+    for name, group in by_cut.items():
+        digests = {r["source"].get("labels_digest") for r in group}
+        labels = _read_map(workspace, group[0])
+        if labels is not None:
+            cuts.append(Cut(name=name, labels=labels, seed=group[0]["seed"], num_maps=len(digests)))
+    cuts.sort(key=lambda c: (c.labels.num_classes, c.name))
+    return cuts, _labels_present(workspace, results)
+
+
+def run_spec(result: Result) -> dict[str, Any]:
+    """The spec.json of the run a result came from; empty where it is gone."""
+    run = result.get("run")
+    try:
+        return read_json(Path(run) / SPEC_NAME) if run else {}
+    except (OSError, GranctlError):
+        return {}
+
+
+def map_paths(workspace: Workspace, result: Result) -> list[Path]:
+    """Where the label map of a result may lie in the workspace, by digest."""
+    wanted = str(result["source"].get("labels_digest") or "unknown")
+    return sorted(workspace.folder("label-map").glob(f"*-{short(wanted)}.parquet"))
+
+
+def _read_map(workspace: Workspace, result: Result) -> LabelMap | None:
+    for path in map_paths(workspace, result):
+        try:
+            found = LabelMap.read(path)
+        except GranctlError:
+            continue
+        if found.digest == result["source"].get("labels_digest"):
+            return found
+    return None
+
+
+def _labels_present(workspace: Workspace, results: Sequence[Result]) -> frozenset[str] | None:
+    """The labels of the shard sets that the runs read, found by content digest."""
+    from granctl.shards.index import ShardSet
+
+    wanted = {_shards_digest(r) for r in results} - {None}
+    present: set[str] = set()
+    for folder in sorted(workspace.folder("shards").glob("*")):
+        try:
+            shards = ShardSet.open(folder)
+        except (OSError, GranctlError):
+            continue
+        if shards.digest in wanted:
+            wanted.discard(shards.digest)
+            present.update(shards.labels)
+    return None if wanted or not present else frozenset(present)
+
+
+def _shards_digest(result: Result) -> str | None:
+    if not result.get("source"):
+        return None
+    record = run_spec(result).get("provenance") or {}
+    return str((record.get("inputs") or {}).get("shards", "unknown"))
+
+
+MOST_GLOSSES = 4000
+"""A larger tree goes without glosses: they would be most of the page's bytes."""
+
+
+def forests_of(
+    cuts: Sequence[Cut], present: Collection[str] | None, taxonomy: Taxonomy | None
+) -> tuple[list[Forest], list[CutView]]:
+    """What the page draws of the cuts: their forests and, in the cuts' order, their views.
+
+    Args:
+        cuts: what to show.
+        present: labels that have images; None shows every label of the maps.
+        taxonomy: gives each node its first parent; None (or an id it lacks) hangs below the root.
+    """
+    known = {n for c in cuts if c.labels.keyed_by == "label" for n in c.labels.labels}
+    shown = known & set(present) if present is not None else known
+    return draw_forests(
+        [(cut.name, cut.labels) for cut in cuts],
+        dict.fromkeys(shown, 1) if known else None,
+        Skeleton.of(taxonomy),
+        most_glosses=MOST_GLOSSES,
+    )
