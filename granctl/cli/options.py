@@ -36,6 +36,10 @@ Shards = Annotated[
         "--shards", help="A shard set, as `granctl shards build` makes.", show_default="newest"
     ),
 ]
+Counts = Annotated[
+    Path | None,
+    typer.Option("--counts", help="Weigh labels by images: a file of label, tab, images."),
+]
 Source = Annotated[
     str | None,
     typer.Option("--source", help="A folder of images, or the name of a data set."),

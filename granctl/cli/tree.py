@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from granctl.cli.options import Json, Out, Quiet, Seed, Shards, WorkspaceFolder
+from granctl.cli.options import Counts, Json, Out, Quiet, Seed, Shards, WorkspaceFolder
 
 app = typer.Typer(help="Label hierarchies: look, cut, compare.", no_args_is_help=True)
 import_app = typer.Typer(help="Make a taxonomy from someone else's files.", no_args_is_help=True)
@@ -31,8 +31,9 @@ Policy = Annotated[
     str | None,
     typer.Option(
         "--policy",
-        help="Which parents to follow: first, all, all-with-instances, shortest, longest.",
-        show_default="first for --depth, all for --level",
+        help="Which parents to follow: first, all, all-with-instances, shortest, longest,"
+        " most-images.",
+        show_default="all for --level, else first",
     ),
 ]
 NodeName = Annotated[str, typer.Argument(help="A wnid, or a name such as dog.")]
@@ -63,13 +64,33 @@ def cut(
         str | None,
         typer.Option(help="Labels above the depth: keep, drop, remainder.", show_default="keep"),
     ] = None,
+    classes: Annotated[
+        int | None, typer.Option(help="N classes, or with --cluster N clusters, in all.")
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            help="What makes a class of --classes large: images, labels.",
+            show_default="images where known",
+        ),
+    ] = None,
+    balanced: Annotated[
+        bool, typer.Option("--balanced", help="With --classes: the largest as small as can be.")
+    ] = False,
+    min_images: Annotated[
+        int | None, typer.Option(help="As many classes as can have so many images each.")
+    ] = None,
+    nodes: Annotated[
+        Path | None,
+        typer.Option(help="File of nodes, each a class; after a tab perhaps a depth below it."),
+    ] = None,
+    counts: Counts = None,
     list_: ListName = None,
     random: Annotated[bool, typer.Option("--random", help="Random classes; see --like.")] = False,
     like: Annotated[
         Path | None, typer.Option(help="Label map whose class sizes --random copies.")
     ] = None,
     cluster: Annotated[str | None, typer.Option(help="kmeans: clusters of images.")] = None,
-    classes: Annotated[int | None, typer.Option(help="Clusters in all.")] = None,
     within: Annotated[
         Path | None, typer.Option(help="Label map whose classes no cluster crosses.")
     ] = None,
@@ -84,7 +105,7 @@ def cut(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Cut the tree: make a label map, by depth, level, k-means on images, or at random."""
+    """Cut the tree into a label map: by depth, level, number, nodes, clusters, or at random."""
     from granctl.cli.console import Session
     from granctl.study.cuts import CutSpec, make_cut
 
@@ -92,10 +113,11 @@ def cut(
     if cluster == "kmeans":
         shards = session.given_or_newest(shards, "shards")
         features = session.given_or_newest(features, "features")
+    way = {"depth": depth, "level": level, "classes": classes, "nodes": nodes, "like": like}
     tree = {"policy": policy, "shallow": shallow, "list": list_, "taxonomy": taxonomy}
-    images = {"within": within, "shards": shards, "features": features, "classes": classes}
-    given = {"depth": depth, "level": level, **tree, **images, "like": like, "seed": seed}
-    spec = CutSpec.from_options(given, random=random, cluster=cluster)
+    images = {"within": within, "shards": shards, "features": features, "counts": counts}
+    given = {**way, **tree, **images, "min_images": min_images, "by": by, "seed": seed}
+    spec = CutSpec.from_options(given, random=random, cluster=cluster, balanced=balanced)
     session.emit(make_cut(session.workspace, spec, out, session.progress))
 
 
@@ -110,7 +132,9 @@ def show(
     every_node: Annotated[
         bool, typer.Option("--all", help="Every node, not only those with labels below.")
     ] = False,
-    cut: Annotated[Path | None, typer.Option(help="Label map whose classes to mark.")] = None,
+    cut: Annotated[
+        Path | None, typer.Option("--labels", "--cut", help="Label map to colour and mark by.")
+    ] = None,
     taxonomy: Taxonomy = None,
     json: Json = False,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from granctl.cli.options import Json, Quiet, WorkspaceFolder
+from granctl.cli.options import Counts, Json, Quiet, WorkspaceFolder
 
 if TYPE_CHECKING:
     from granctl.cli.console import Session
@@ -15,10 +15,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-Counts = Annotated[
-    Path | None,
-    typer.Option("--counts", help="Weigh labels by images: a file of label, tab, images."),
-]
 ShardSet = Annotated[
     Path | None,
     typer.Option("--shards", help="Weigh labels by the images of a shard set; join image maps."),

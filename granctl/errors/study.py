@@ -63,3 +63,24 @@ class FeaturesMismatchError(DataError):
             f"{path}: {problem}",
             "make them again: `granctl embed --shards` with the shard set that you cluster",
         )
+
+
+class FeaturesNotFiniteError(DataError):
+    """Features with numbers that nothing can be computed with."""
+
+    def __init__(self, path: Path, num: int, images: Sequence[str]) -> None:
+        super().__init__(
+            f"{path}: NaN or infinity in the features of at least {num} image"
+            f"{'' if num == 1 else 's'}: {listing(images)}",
+            "make them again with a run whose loss stayed finite: `granctl embed`",
+        )
+
+
+class NoFeaturesError(UserError):
+    """Labels that are to be clustered, and no image of theirs has features."""
+
+    def __init__(self, path: Path, labels: Sequence[str], of: int) -> None:
+        super().__init__(
+            f"{path} has no image of {len(labels)} of the {of} labels: {listing(labels)}",
+            "embed a shard set that has them, or leave them out with another --list",
+        )

@@ -65,10 +65,45 @@ class BeyondTreeError(UserError):
 
 
 class ClusterCountError(UserError):
-    """A number of clusters that the images cannot be split into."""
+    """A number of classes that the labels, or the images, cannot be split into."""
 
     def __init__(self, asked: int, problem: str, fewest: int, most: int) -> None:
         super().__init__(f"--classes {asked}: {problem}", f"take --classes {fewest} to {most}")
+
+
+class MinImagesError(UserError):
+    """More images asked for a class than there are."""
+
+    def __init__(self, asked: int, root: str, there: int) -> None:
+        super().__init__(
+            f"--min-images {asked}: there are {there} images under the root {root}",
+            f"take --min-images 1 to {there}" if there else "give counts of these labels",
+        )
+
+
+class NotCoveredError(UserError):
+    """Labels that lie under none of the nodes of a cut."""
+
+    def __init__(self, path: Path, missing: Sequence[str], list_name: str) -> None:
+        noun = "label" if len(missing) == 1 else "labels"
+        super().__init__(
+            f"{path} covers all of list {list_name!r} but {len(missing)} {noun}:"
+            f" {listing(missing, 10)}",
+            "add nodes above them, or say what becomes of them: --shallow keep, drop or remainder",
+        )
+
+
+class BadNodesFileError(DataError):
+    """A file of nodes with faults; all of them are listed, each with its line."""
+
+    def __init__(self, path: Path, faults: Sequence[str]) -> None:
+        noun = "fault" if len(faults) == 1 else "faults"
+        shown = "".join(f"\n  - {fault}" for fault in faults[:20])
+        more = f"\n  and {len(faults) - 20} more" if len(faults) > 20 else ""
+        super().__init__(
+            f"{path}: {len(faults)} {noun}{shown}{more}",
+            "one id or name a line, and after a tab perhaps the depth to cut at below it",
+        )
 
 
 class TaxonomyFaultsError(DataError):

@@ -16,26 +16,36 @@ from granctl.errors import (
 )
 from granctl.progress import Progress
 from granctl.provenance import provenance, short
-from granctl.study.cutplan import CutPlan, Fields
-from granctl.tree.cuts import Shallow, depth_cut, label_map_of, leaf_cut, level_cut, nodes_of_labels
-from granctl.tree.keep import chosen_labels
+from granctl.study.cutplan import CutPlan
+from granctl.study.labelimages import KnownImages
+from granctl.study.treecuts import TREE_METHODS, tree_plan
+from granctl.tree.cuts import Shallow
 from granctl.tree.labelmap import LabelMap
-from granctl.tree.parents import POLICIES, Policy
+from granctl.tree.parents import Policy
 from granctl.tree.stats import describe
 from granctl.tree.store import embedded_wordnet, load_taxonomy
 from granctl.tree.taxonomy import Taxonomy
 from granctl.workspace import Artefact, Workspace
 
-Method = Literal["depth", "level", "random", "kmeans"]
+Method = Literal["depth", "level", "classes", "balanced", "min-images", "nodes", "random", "kmeans"]
+By = Literal["images", "labels"]
 _NEEDS: dict[Method, tuple[str, ...]] = {
     "depth": ("depth",),
     "level": ("level",),
+    "classes": ("classes",),
+    "balanced": ("classes",),
+    "min-images": ("min_images",),
+    "nodes": ("nodes",),
     "random": ("like",),
     "kmeans": ("classes", "within", "shards", "features"),
 }
 _MAY: dict[Method, tuple[str, ...]] = {
-    "depth": ("policy", "shallow", "list"),
-    "level": ("policy", "list"),
+    "depth": ("policy", "shallow", "list", "counts", "shards"),
+    "level": ("policy", "list", "counts", "shards"),
+    "classes": ("policy", "list", "by", "counts", "shards"),
+    "balanced": ("policy", "list", "by", "counts", "shards"),
+    "min-images": ("policy", "list", "counts", "shards"),
+    "nodes": ("policy", "shallow", "list", "counts", "shards"),
     "random": ("shards",),
     "kmeans": (),
 }
@@ -51,19 +61,29 @@ class CutSpec:
     level: int | None = None
     """Steps up from the label; 0 makes every label its own class (method `leaf`)."""
     policy: Policy | None = None
-    """None: `first` for a depth, `all` for a level."""
+    """None: `all` for a level, `first` for every other cut of the tree."""
     shallow: Shallow | None = None
-    """What becomes of labels above the depth; None: `keep`."""
+    """What becomes of labels above the depth; None: `keep`. With nodes also what becomes of labels
+    under none of them; None: an error."""
     list: str | None = None
     """An embedded label list's name, or a file; None: 21843."""
     like: Path | None = None
     """A label map whose class sizes a random one copies."""
     classes: int | None = None
-    """Clusters in all."""
+    """Classes, or clusters, in all."""
+    by: By | None = None
+    """What makes a class large; None: images where their numbers are known, else labels."""
+    min_images: int | None = None
+    """Images that every class has at least."""
+    nodes: Path | None = None
+    """A file of nodes, each a class; see `tree/nodesfile.py`."""
+    counts: Path | None = None
+    """A text file, label, tab, images: what is known of the images."""
     within: Path | None = None
     """A label map whose classes the clusters never cross."""
     shards: Path | None = None
-    """A shard set; its train split names the images of a map that is keyed by image."""
+    """A shard set; its train split names the images of a map that is keyed by image, and says how
+    many images a label has."""
     features: Path | None = None
     """What `granctl embed` made of that split."""
     seed: int = 0
@@ -78,24 +98,31 @@ class CutSpec:
         """
         checked_policy(self.policy)
         _check_choice("shallow", self.shallow, get_args(Shallow))
+        _check_choice("by", self.by, get_args(By))
         needs, may = _NEEDS[self.method], _MAY[self.method]
         for name in needs:
             if getattr(self, name) is None:
-                problem = f"a cut by {self.method} needs it"
-                raise BadOptionError(f"--{name}", problem, f"add --{name}")
+                option = option_of(name)
+                raise BadOptionError(option, f"a cut by {self.method} needs it", f"add {option}")
         every = {n for table in (_NEEDS, _MAY) for names in table.values() for n in names}
         for name in sorted(every - set(needs) - set(may)):
             if getattr(self, name) is not None:
-                problem = f"it has no meaning for a cut by {self.method}"
-                raise BadOptionError(f"--{name}", problem, f"leave --{name} out")
-        for name in ("depth", "level"):
-            if (getattr(self, name) or 0) < 0:
-                problem = f"{getattr(self, name)} is below 0"
-                raise BadOptionError(f"--{name}", problem, "0 is the least")
+                option, problem = option_of(name), f"it has no meaning for a cut by {self.method}"
+                raise BadOptionError(option, problem, f"leave {option} out")
+        for name, least in (("depth", 0), ("level", 0), ("min_images", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                problem = f"{value} is below {least}"
+                raise BadOptionError(option_of(name), problem, f"{least} is the least")
 
     @classmethod
     def from_options(
-        cls, options: Mapping[str, Any], *, random: bool, cluster: str | None
+        cls,
+        options: Mapping[str, Any],
+        *,
+        random: bool = False,
+        cluster: str | None = None,
+        balanced: bool = False,
     ) -> CutSpec:
         """The spec of what was given on a command line, where the options say the method.
 
@@ -103,16 +130,23 @@ class CutSpec:
             BadOptionError: no method, several, or options that contradict it.
         """
         asked: list[tuple[str, Method]] = []
-        asked += [(f"--{m}", m) for m in ("depth", "level") if options[m] is not None]
+        alone: tuple[Method, ...] = ("depth", "level", "min-images", "nodes")
+        asked += [(f"--{m}", m) for m in alone if options.get(m.replace("-", "_")) is not None]
         asked += [("--random", "random")] if random else []
         if cluster is not None:
             if cluster != "kmeans":
                 raise BadOptionError("--cluster", f"no method {cluster!r}", "take kmeans")
             asked.append(("--cluster", "kmeans"))
+        if not asked and options.get("classes") is not None:
+            asked.append(("--classes", "balanced" if balanced else "classes"))
+        elif balanced:
+            hint = "add --classes N and leave the other cut out"
+            raise BadOptionError("--balanced", "it says how --classes N cuts the tree", hint)
         if len(asked) != 1:
             given = " and ".join(name for name, _ in asked)
             problem = "they contradict each other" if asked else "nothing says how to cut"
-            hint = "give one of --depth D, --level K, --random --like CUT, --cluster kmeans"
+            hint = "give one of --depth D, --level K, --classes N, --min-images M, --nodes FILE,"
+            hint += " --random --like CUT, --cluster kmeans"
             raise BadOptionError(given or "tree cut", problem, hint)
         spec = cls(method=asked[0][1], **options)
         spec.check()
@@ -125,7 +159,7 @@ def checked_policy(name: str | None) -> Policy | None:
     Raises:
         BadOptionError: there is no such policy; names the nearest.
     """
-    _check_choice("policy", name, POLICIES)
+    _check_choice("policy", name, get_args(Policy))
     return cast(Policy | None, name)
 
 
@@ -136,18 +170,25 @@ def _check_choice(name: str, value: str | None, known: tuple[str, ...]) -> None:
         raise BadOptionError(f"--{name}", f"there is no {name} {value!r}", hint)
 
 
+def option_of(field: str) -> str:
+    """What a field of the spec is called on the command line."""
+    return "--" + field.replace("_", "-")
+
+
 def make_cut(workspace: Workspace, spec: CutSpec, out: Path | None, progress: Progress) -> Artefact:
     """Makes the label map of a cut, or finds it.
 
     Raises:
         BadOptionError: options that contradict each other.
         BeyondTreeError: a depth or level that no label reaches.
+        ClusterCountError: a number of classes that cannot be had.
+        NotCoveredError: labels lie under none of the nodes of a file.
         OutputExistsError: `out` holds something else.
         GranctlError: an input is missing or damaged.
     """
     spec.check()
     taxonomy = open_taxonomy(spec.taxonomy)
-    plan = _plan(spec, taxonomy, progress)
+    plan, images = _plan(spec, taxonomy, progress)
     path = out or workspace.place("label-map", plan.name, plan.digest, ".parquet")
     found = _found(path, plan.digest, is_ours=out is None)
     label_map = found or _computed(plan, spec, path)
@@ -156,7 +197,7 @@ def make_cut(workspace: Workspace, spec: CutSpec, out: Path | None, progress: Pr
         path=path,
         digest=plan.digest,
         made=found is None,
-        details=describe(label_map, taxonomy),
+        details=describe(label_map, taxonomy, None if images is None else images.of_label),
     )
 
 
@@ -191,11 +232,13 @@ def _found(path: Path, digest: str, *, is_ours: bool) -> LabelMap | None:
     return label_map
 
 
-def _plan(spec: CutSpec, taxonomy: Taxonomy, progress: Progress) -> CutPlan:
+def _plan(
+    spec: CutSpec, taxonomy: Taxonomy, progress: Progress
+) -> tuple[CutPlan, KnownImages | None]:
+    if spec.method in TREE_METHODS:
+        return tree_plan(spec, taxonomy)
     # Shard sets and clusters are not loaded for a cut of the tree alone.
-    if spec.method in ("random", "kmeans"):
-        return _plan_with_images(spec, progress)
-    return _plan_by_tree(spec, taxonomy)
+    return _plan_with_images(spec, progress), None
 
 
 def _plan_with_images(spec: CutSpec, progress: Progress) -> CutPlan:
@@ -207,36 +250,3 @@ def _plan_with_images(spec: CutSpec, progress: Progress) -> CutPlan:
     if within is None or shards is None or features is None or spec.classes is None:
         raise ValueError("spec.check() lets none of them be missing")
     return kmeans_plan(within, shards, features, spec.classes, spec.seed, progress)
-
-
-def _plan_by_tree(spec: CutSpec, taxonomy: Taxonomy) -> CutPlan:
-    label_list = chosen_labels(spec.list, taxonomy, spec.taxonomy)
-    params: dict[str, Any] = {"list": label_list.name}
-    if spec.depth is not None:
-        method = "depth"
-        params |= {"depth": spec.depth, "policy": spec.policy or "first"}
-        params |= {"shallow": spec.shallow or "keep"}
-    elif spec.level:
-        method = "level"
-        params |= {"level": spec.level, "policy": spec.policy or "all"}
-    else:  # level 0: no parent is followed, so that no policy makes a difference
-        method = "leaf"
-
-    def compute(fields: Fields) -> LabelMap:
-        nodes = nodes_of_labels(taxonomy, label_list.ids, label_list.name)
-        if method == "depth":
-            given = (params["depth"], params["policy"], params["shallow"])
-            cut = depth_cut(taxonomy, nodes, *given)
-        elif method == "level":
-            cut = level_cut(taxonomy, nodes, params["level"], params["policy"])
-        else:
-            cut = leaf_cut(nodes)
-        return label_map_of(taxonomy, label_list.ids, cut, **fields)
-
-    return CutPlan(
-        method=method,
-        params=params,
-        inputs={"taxonomy": taxonomy.digest, "list": label_list.digest},
-        keyed_by="label",
-        compute=compute,
-    )

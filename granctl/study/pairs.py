@@ -103,7 +103,7 @@ def open_pair(spec: PairSpec) -> Pair:
         by_label, by_image = (spec.a, spec.b) if a.labels.keyed_by == "label" else (spec.b, spec.a)
         raise KeyedApartError(by_label, by_image)
     elif spec.counts:
-        images, weights = _read_counts(spec.counts)
+        images, weights = read_counts(spec.counts)
         pairing = pair_labels(a.labels, b.labels, images)
     else:
         pairing = pair_labels(a.labels, b.labels)
@@ -113,7 +113,14 @@ def open_pair(spec: PairSpec) -> Pair:
     return Pair(a=a, b=b, pairing=pairing, table=table, weights=weights)
 
 
-def _read_counts(path: Path) -> tuple[dict[str, int], dict[str, Any]]:
+def read_counts(path: Path) -> tuple[dict[str, int], dict[str, Any]]:
+    """The images of each label in a file that `--counts` named, and where they are from.
+
+    Raises:
+        MissingInputError: there is no such file.
+        BadLabelListError: it has faults.
+        BadOptionError: it has no counts, or counts too large to be summed.
+    """
     path = path.expanduser().absolute()
     if not path.is_file():
         raise MissingInputError("file of counts", path, "check the path given to --counts")

@@ -240,7 +240,7 @@ def _family(result: Result) -> str:
     if source is None:
         return TARGET_ALONE
     method = str(source["method"])
-    taxonomic = method in ("leaf", "depth", "level")
+    taxonomic = method in ("leaf", "depth", "level", "classes", "balanced", "min-images", "nodes")
     return FAMILIES[0] if taxonomic else _FAMILY_OF_METHOD.get(method, method)
 
 

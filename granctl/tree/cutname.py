@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_MAIN_PARAM = {"depth": "depth", "level": "level", "kmeans": "classes", "random": "like"}
+_MAIN_PARAM = {
+    "balanced": "classes",
+    "classes": "classes",
+    "depth": "depth",
+    "kmeans": "classes",
+    "level": "level",
+    "min-images": "min_images",
+    "nodes": "nodes",
+    "random": "like",
+}
 
 
 def cut_name(method: str, params: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Cuts: which nodes are the classes of each label, at a depth or some levels up. Pure functions."""
+"""Cuts: which nodes are the classes of each label, at a depth, some levels up, at chosen nodes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from granctl.errors import BadOptionError, BeyondTreeError, LabelsNotInTaxonomyError
 from granctl.tree.labelmap import LabelMap
 from granctl.tree.parents import (
-    SINGLE_POLICIES,
+    ONE_PARENT,
+    Images,
     Policy,
     Rows,
     depth_of,
@@ -20,7 +21,7 @@ from granctl.tree.parents import (
     parent_of,
     parent_rows,
 )
-from granctl.tree.taxonomy import Taxonomy
+from granctl.tree.taxonomy import Taxonomy, rank_slices
 
 Shallow = Literal["keep", "drop", "remainder"]
 """A label above the cut's depth: its own class, no class, or one class for all of them."""
@@ -54,6 +55,7 @@ def depth_cut(
     depth: int,
     policy: Policy = "first",
     shallow: Shallow = "keep",
+    images: Images | None = None,
 ) -> Rows:
     """The ancestor of each label that lies `depth` edges below its root.
 
@@ -63,6 +65,7 @@ def depth_cut(
         depth: edges from the root, which has depth 0.
         policy: one under which a node has one parent.
         shallow: what becomes of a label above that depth.
+        images: shape (num_nodes,), for the policy `most-images`.
 
     Returns:
         A row a label with one node, or REMAINDER, or none.
@@ -71,29 +74,102 @@ def depth_cut(
         BadOptionError: under the policy a label has several depths.
         BeyondTreeError: every label lies above that depth.
     """
-    if policy not in SINGLE_POLICIES:
-        raise BadOptionError(
-            "--policy",
-            f"under {policy!r} a label can have several parents, and so several depths",
-            f"with --depth take {', '.join(SINGLE_POLICIES)}; or cut by --level",
-        )
-    parent = parent_of(taxonomy, policy)
+    check_one_parent(policy, "--depth")
+    parent = parent_of(taxonomy, policy, images)
     depths = depth_of(taxonomy, parent)
     deepest = int(depths[labels].max(initial=0))
     if not 0 <= depth <= deepest:
         raise BeyondTreeError("--depth", depth, deepest, policy)
+    node = _climbed(labels, parent, depths, np.full(len(labels), depth))
+    return _with_shallow(node, depths[labels] < depth, shallow)
+
+
+def check_one_parent(policy: Policy, option: str) -> None:
+    """Checks that a label has one place in the tree that the policy makes.
+
+    Raises:
+        BadOptionError: it follows several parents.
+    """
+    if policy not in ONE_PARENT:
+        raise BadOptionError(
+            "--policy",
+            f"under {policy!r} a label can have several parents, and so several depths",
+            f"with {option} take {', '.join(ONE_PARENT)}; or cut by --level",
+        )
+
+
+def nodes_cut(
+    taxonomy: Taxonomy,
+    labels: NDArray[np.int32],
+    chosen: Sequence[tuple[int, int | None]],
+    policy: Policy = "first",
+    shallow: Shallow = "keep",
+    images: Images | None = None,
+) -> tuple[Rows, NDArray[np.bool_]]:
+    """Classes at chosen nodes, at any depths: the deepest at or above a label decides.
+
+    Args:
+        taxonomy: the tree.
+        labels: shape (num_labels,), node indices.
+        chosen: (node, depth), nodes distinct. Depth None: the node is a class; otherwise labels
+            below the node are cut at that depth from the root.
+        policy: one under which a node has one parent.
+        shallow: what becomes of labels under no chosen node, or above the depth of theirs.
+        images: shape (num_nodes,), for the policy `most-images`.
+
+    Returns:
+        A row a label with one node, or REMAINDER, or none; and shape (num_labels,): whether the
+        label lies under no chosen node.
+
+    Raises:
+        BadOptionError: under the policy a label has several depths; or a depth lies above its node.
+    """
+    check_one_parent(policy, "--nodes")
+    parent = parent_of(taxonomy, policy, images)
+    depths = depth_of(taxonomy, parent)
+    goal = np.full(len(taxonomy), -1, np.int64)
+    for top, depth in chosen:
+        if depth is not None and depth < depths[top]:
+            problem = (
+                f"{taxonomy.ids[top]} ({taxonomy.name(top)}) itself lies at depth {depths[top]}"
+            )
+            hint = f"depths are counted from the root: give {depths[top]} or more, or none"
+            raise BadOptionError("--nodes", f"depth {depth} below a node: {problem}", hint)
+        goal[top] = depths[top] if depth is None else depth
+    for start, end in rank_slices(taxonomy):
+        inherits = start + np.flatnonzero(goal[start:end] < 0)
+        goal[inherits] = goal[parent[inherits]]
+    goals = goal[labels]
+    node = _climbed(labels, parent, depths, np.where(goals < 0, depths[labels], goals))
+    return _with_shallow(node, (goals < 0) | (depths[labels] < goals), shallow), goals < 0
+
+
+def _climbed(
+    labels: NDArray[np.int32],
+    parent: NDArray[np.int32],
+    depths: NDArray[np.int32],
+    goals: NDArray[np.integer],
+) -> NDArray[np.int32]:
+    """Each label's ancestor at its goal, a depth; the label itself where it lies above that."""
     node = labels.copy()
-    for _ in range(deepest - depth):
-        node = np.where(depths[node] > depth, parent[node], node)
-    is_shallow = depths[labels] < depth
+    for _ in range(int((depths[labels] - goals).max(initial=0))):
+        node = np.where(depths[node] > goals, parent[node], node)
+    return node
+
+
+def _with_shallow(node: NDArray[np.int32], is_shallow: NDArray[np.bool_], shallow: Shallow) -> Rows:
     if shallow == "remainder":
         node[is_shallow] = REMAINDER
-    kept = ~is_shallow if shallow == "drop" else np.ones(len(labels), bool)
+    kept = ~is_shallow if shallow == "drop" else np.ones(len(node), bool)
     return Rows(np.concatenate([[0], np.cumsum(kept)]).astype(np.int64), node[kept])
 
 
 def level_cut(
-    taxonomy: Taxonomy, labels: NDArray[np.int32], level: int, policy: Policy = "all"
+    taxonomy: Taxonomy,
+    labels: NDArray[np.int32],
+    level: int,
+    policy: Policy = "all",
+    images: Images | None = None,
 ) -> Rows:
     """`level` times every node is replaced by its parents; a node without one stays.
 
@@ -106,11 +182,12 @@ def level_cut(
         labels: shape (num_labels,), node indices.
         level: steps up.
         policy: any.
+        images: shape (num_nodes,), for the policy `most-images`.
 
     Raises:
         BeyondTreeError: no label has so many nodes above it.
     """
-    rows = parent_rows(taxonomy, policy)
+    rows = parent_rows(taxonomy, policy, images)
     deepest = int(height_of(taxonomy, rows)[labels].max(initial=0))
     if not 0 <= level <= deepest:
         raise BeyondTreeError("--level", level, deepest, policy)

@@ -13,16 +13,34 @@ def find(taxonomy: Taxonomy, text: str) -> list[int]:
 
     Case does not count, and underscores are spaces.
     """
-    by_id = taxonomy.index_of.get(text.strip())
-    if by_id is not None:
-        return [by_id]
-    wanted = _normal(text)
-    hits = [
-        node
-        for node, lemmas in enumerate(taxonomy.lemma_texts)
-        if wanted in lemmas.lower() and wanted in lemmas.lower().split(BETWEEN_LEMMAS)
-    ]
+    hits = find_each(taxonomy, [text])[text]
+    if len(hits) < 2:
+        return hits
     return sorted(hits, key=lambda node: -int(below(taxonomy, node).sum()))
+
+
+def find_each(taxonomy: Taxonomy, texts: Iterable[str]) -> dict[str, list[int]]:
+    """For each text all nodes with this id, or else with this name, in the taxonomy's order.
+
+    However many texts, the names are read once.
+    """
+    found: dict[str, list[int]] = {}
+    texts_of_name: dict[str, list[str]] = {}
+    for text in texts:
+        by_id = taxonomy.index_of.get(text.strip())
+        found[text] = [] if by_id is None else [by_id]
+        if by_id is None:
+            texts_of_name.setdefault(_normal(text), []).append(text)
+    if not texts_of_name:
+        return found
+    hits: dict[str, list[int]] = {name: [] for name in texts_of_name}
+    for node, lemmas in enumerate(taxonomy.lemma_texts):
+        for name in dict.fromkeys(lemmas.lower().split(BETWEEN_LEMMAS)):
+            if name in hits:
+                hits[name].append(node)
+    for name, same in texts_of_name.items():
+        found |= dict.fromkeys(same, hits[name])
+    return found
 
 
 def resolve(taxonomy: Taxonomy, text: str) -> int:

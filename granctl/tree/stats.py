@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from granctl.tree.crosstab import group_labels
 from granctl.tree.cuts import depth_cut, level_cut
 from granctl.tree.labelmap import LabelMap
+from granctl.tree.lists import LabelList
 from granctl.tree.parents import SINGLE_POLICIES, above, depth_of, height_of, parent_of, parent_rows
 from granctl.tree.taxonomy import HYPERNYM, INSTANCE, Taxonomy
 
 
-def describe(label_map: LabelMap, taxonomy: Taxonomy) -> dict[str, Any]:
+def describe(
+    label_map: LabelMap, taxonomy: Taxonomy, images: NDArray[np.int64] | None = None
+) -> dict[str, Any]:
     """Facts about a label map, as JSON types.
 
     classes: how many. labels: how many the map knows (images, if it is keyed by image).
     multi_label: labels with several classes. dropped: labels with none. nested: classes that lie
     above another class; see `num_nested`. singletons: classes of one label. largest: the class of
     most labels. at_root_frac: the fraction of labels that carry a root of the taxonomy.
+    labels_per_class and images_per_class: see `spread`; an image counts in each of its classes;
+    null where images are not known. A map that is keyed by image knows its images itself.
+
+    Args:
+        label_map: the map.
+        taxonomy: what its classes are nodes of.
+        images: shape (len(label_map.labels),), images of each label; None: not known.
     """
     per_label = np.diff(label_map.offsets)
-    sizes = np.bincount(label_map.classes, minlength=label_map.num_classes)
+    sizes = class_sizes(label_map)
+    by_images = images_of_classes(label_map, images)
     return {
         "classes": label_map.num_classes,
         "labels": len(label_map.labels),
@@ -33,6 +46,8 @@ def describe(label_map: LabelMap, taxonomy: Taxonomy) -> dict[str, Any]:
         "singletons": int((sizes == 1).sum()),
         "largest": _largest(label_map, sizes.tolist()),
         "at_root_frac": _at_root_frac(label_map, taxonomy),
+        "labels_per_class": spread(sizes),
+        "images_per_class": None if by_images is None else spread(by_images),
         "method": label_map.method,
         "keyed_by": label_map.keyed_by,
         "list": label_map.params.get("list"),
@@ -41,11 +56,84 @@ def describe(label_map: LabelMap, taxonomy: Taxonomy) -> dict[str, Any]:
     }
 
 
+def class_sizes(label_map: LabelMap) -> NDArray[np.int64]:
+    """Shape (num_classes,): labels of each class (images, if the map is keyed by image)."""
+    return np.bincount(label_map.classes, minlength=label_map.num_classes).astype(np.int64)
+
+
+def images_of_classes(
+    label_map: LabelMap, images: NDArray[np.int64] | None
+) -> NDArray[np.int64] | None:
+    """Shape (num_classes,): images of each class; None: not known.
+
+    `images`: shape (len(label_map.labels),), or None.
+    """
+    if label_map.keyed_by == "image":
+        return class_sizes(label_map)
+    if images is None:
+        return None
+    found = np.zeros(label_map.num_classes, np.int64)
+    np.add.at(found, label_map.classes, np.repeat(images, np.diff(label_map.offsets)))
+    return found
+
+
+def spread(sizes: NDArray[np.int64]) -> dict[str, Any] | None:
+    """How evenly sizes lie, as JSON types; null for no sizes.
+
+    total, mean, empty (sizes of 0). min, q25, median, q75, max: the least size that at least so
+    large a share of the classes does not exceed, so always a size that occurs. gini: 0 for equal
+    sizes, towards 1 where one class has all; the mean absolute difference of two classes over
+    twice the mean. effective: exp(H) with H the entropy of the shares in nats (Hill's number of
+    order 1, Hill 1973): so many equal classes would have that entropy; null where all are 0.
+
+    Example:
+        >>> found = spread(np.array([1, 1, 6]))
+        >>> found["median"], round(found["gini"], 3), round(found["effective"], 2)
+        (1, 0.417, 2.09)
+    """
+    num, total = len(sizes), int(sizes.sum())
+    if not num:
+        return None
+    ordered = np.sort(sizes)
+    at = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "max": 1.0}
+    quantiles = {name: int(ordered[max(ceil(q * num), 1) - 1]) for name, q in at.items()}
+    shares = ordered[ordered > 0] / max(total, 1)
+    rank = np.arange(1, num + 1)
+    gini = 2 * float((rank * (ordered / max(total, 1))).sum()) / num - (num + 1) / num
+    return {
+        "total": total,
+        "mean": total / num,
+        "empty": int((ordered == 0).sum()),
+        **quantiles,
+        "gini": max(gini, 0.0) if total else None,
+        "effective": float(np.exp(-(shares * np.log(shares)).sum())) if total else None,
+    }
+
+
+def apart(label_map: LabelMap, target: LabelList) -> dict[str, Any]:
+    """How many classes of a target, each one label, stay apart under the map, as JSON types.
+
+    Two labels stay apart when their sets of classes differ. `known`: labels of the target that
+    the map knows; `dropped`: those of them without a class, which do not count; `apart`: distinct
+    sets among the others.
+    """
+    rows = [label_map.index_of[i] for i in target.ids if i in label_map.index_of]
+    group = group_labels(label_map).of_label[np.array(rows, np.int64)]
+    with_class = group[group >= 0]
+    return {
+        "list": target.name,
+        "labels": len(target.ids),
+        "known": len(rows),
+        "dropped": len(rows) - len(with_class),
+        "apart": int((np.bincount(with_class) > 0).sum()),
+    }
+
+
 def num_nested(label_map: LabelMap, taxonomy: Taxonomy) -> int:
     """How many classes lie above another class; classes that are no nodes are not nested.
 
-    A policy of one parent makes a tree, and the nesting is the one in that tree; otherwise a
-    class lies above another by any edge, of either relation.
+    A policy of one parent makes a tree, and the nesting is the one in that tree; otherwise, and
+    for `most-images`, whose tree only the images tell, by any edge of either relation.
     """
     policy = label_map.params.get("policy")
     nodes = _class_nodes(label_map, taxonomy)
