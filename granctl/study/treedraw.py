@@ -14,7 +14,6 @@ from granctl.files import write_bytes, writing
 from granctl.progress import Progress
 from granctl.provenance import digest, short
 from granctl.study.cuts import open_taxonomy
-from granctl.tree.cutname import cut_name
 from granctl.tree.cuts import nodes_of_labels
 from granctl.tree.draw import Drawing, draw_html
 from granctl.tree.draw_svg import draw_svg
@@ -188,10 +187,10 @@ def _drawing(spec: DrawSpec, taxonomy: Taxonomy) -> Drawing:
 def _named(maps: Sequence[LabelMap]) -> list[tuple[str, LabelMap]]:
     """Each map once, by the name of its cut; maps of one name by their digests too."""
     once = {m.digest: m for m in maps}
-    names = Counter(cut_name(m.method, m.params) for m in once.values())
+    names = Counter(m.name for m in once.values())
     named = []
     for key, label_map in once.items():
-        name = cut_name(label_map.method, label_map.params)
+        name = label_map.name
         named.append((name if names[name] == 1 else f"{name} ({short(key)})", label_map))
     return named
 

@@ -15,7 +15,6 @@ from granctl.provenance import digest, plain
 from granctl.shards.index import HELD_OUT_SPLITS, ShardSet
 from granctl.shards.order import permuted
 from granctl.train import models
-from granctl.train.cutname import cut_name
 from granctl.train.device import Machine, open_device, precision, threads
 from granctl.train.evaluate import outputs, score
 from granctl.train.images import Images, normalised, num_batches, resolved
@@ -187,7 +186,7 @@ def _train(job: _Job, folder: Path, run_digest: str) -> dict[str, Any]:
         log=MetricsLog(folder / METRICS_NAME),
         keeping=Keeping(folder=folder / CHECKPOINTS, run_digest=run_digest),
         progress=job.progress,
-        label=f"pretrain {cut_name(job.labels)} seed {job.seed}",
+        label=f"pretrain {job.labels.name} seed {job.seed}",
     )
     held_out = _held_out(job, network, device)
     return _details(job, fitted, held_out, f"{device.type}, {precision(device)}")
@@ -222,7 +221,7 @@ def _details(
         "recipe": recipe.name,
         "seed": job.seed,
         "cut": {
-            "name": cut_name(job.labels),
+            "name": job.labels.name,
             "method": job.labels.method,
             "params": plain(job.labels.params),
         },

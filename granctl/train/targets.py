@@ -13,7 +13,6 @@ from granctl.errors import BadOptionError
 from granctl.progress import Progress
 from granctl.shards.index import ShardSet
 from granctl.shards.write import BuildSpec, build_shards
-from granctl.train.cutname import cut_name
 from granctl.tree.cuts import depth_cut, label_map_of, level_cut, nodes_of_labels
 from granctl.tree.labelmap import LabelMap
 from granctl.tree.store import embedded_wordnet
@@ -35,7 +34,7 @@ class Target:
     @property
     def cut(self) -> str:
         """The short name of the label map."""
-        return cut_name(self.labels)
+        return self.labels.name
 
 
 def open_target(workspace: Workspace, text: str, progress: Progress) -> Target:
@@ -70,7 +69,7 @@ def given_target(shards: Path, labels: Path) -> Target:
         GranctlError: one of them is missing or damaged.
     """
     label_map = LabelMap.read(labels)
-    name = f"{shards.resolve().name}@{cut_name(label_map)}"
+    name = f"{shards.resolve().name}@{label_map.name}"
     return Target(name=name, shards=ShardSet.open(shards), labels=label_map)
 
 

@@ -17,6 +17,7 @@ from granctl.errors import ManifestMismatchError, MissingInputError
 from granctl.files import replacing
 from granctl.provenance import digest, plain
 from granctl.tree.arrow import csr_of, list_column, text_column
+from granctl.tree.cutname import cut_name
 
 SCHEMA = 1
 KeyedBy = Literal["label", "image"]
@@ -102,6 +103,11 @@ class LabelMap:
     def num_classes(self) -> int:
         """How many classes the map knows, present in some images or not."""
         return len(self.class_ids)
+
+    @property
+    def name(self) -> str:
+        """The cut in a word, as `depth-5` or `kmeans-40`."""
+        return cut_name(self.method, self.params)
 
     @property
     def multi_label(self) -> bool:
