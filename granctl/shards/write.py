@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from granctl.alone import making_alone
 from granctl.errors import BadImagesError, NoImagesError, OutputNotWritableError
 from granctl.progress import Progress
 from granctl.provenance import digest as digest_of
-from granctl.shards.alone import building_alone
 from granctl.shards.buildspec import BuildSpec, ClassLookup
 from granctl.shards.finish import BAD_NAME, finish, remove_leftovers, write_bad
 from granctl.shards.index import ShardSet
@@ -55,7 +55,7 @@ def build_shards(
     inputs = {"source": source.digest} | ({"labels": spec.classes.digest} if spec.classes else {})
     if folder_state(folder, spec_digest) == "absent":
         begin_folder(folder, spec_digest, identity, inputs)
-    with building_alone(folder, progress):
+    with making_alone(folder, progress):
         if folder_state(folder, spec_digest) == "whole":
             remove_leftovers(folder)
             return _found_whole(folder, spec, spec_digest)

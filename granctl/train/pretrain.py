@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from granctl.alone import making_alone
 from granctl.errors import TooFewImagesError
 from granctl.progress import Progress
 from granctl.provenance import digest, plain
@@ -82,7 +83,12 @@ def pretrain(
     look = resolved(spec.recipe.input, shards, TRAIN)
     recipe = dataclasses.replace(spec.recipe, input=look)
     asked = {"recipe": plain(recipe), "seed": spec.seed, "images": spec.images}
-    inputs = {"shards": shards.digest, "labels": labels.digest}
+    inputs = {
+        "shards": shards.digest,
+        "labels": labels.digest,
+        # Maps that were made by hand may share a digest, which says how a map was made.
+        "labels_content": labels.content_digest,
+    }
     run_digest = _identity(asked, inputs)
     folder = out.absolute() if out else workspace.place("run", recipe.name, run_digest)
     state = folder_state(folder, run_digest)
@@ -103,18 +109,20 @@ def pretrain(
     open_device(job.machine)  # before the first output: a device that is not there is an error
     if state == "absent":
         begin_folder(folder, run_digest, asked, inputs)
-    with threads(job.machine):
+    with making_alone(folder, progress), threads(job.machine):
+        if folder_state(folder, run_digest) == "whole":
+            return _found(folder, run_digest)
         details = _train(job, folder, run_digest)
-    manifest = {
-        "kind": "run",
-        "schema": SCHEMA,
-        "digest": run_digest,
-        "inputs": inputs,
-        "details": details,
-        "class_ids": list(labelling.class_ids),
-        "class_names": list(labelling.class_names),
-    }
-    finish_folder(folder, manifest)
+        manifest = {
+            "kind": "run",
+            "schema": SCHEMA,
+            "digest": run_digest,
+            "inputs": inputs,
+            "details": details,
+            "class_ids": list(labelling.class_ids),
+            "class_names": list(labelling.class_names),
+        }
+        finish_folder(folder, manifest)
     return Artefact(kind="run", path=folder, digest=run_digest, made=True, details=details)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from granctl.alone import making_alone
 from granctl.files import read_json, write_json
 from granctl.progress import Progress
 from granctl.provenance import digest, plain, provenance
@@ -55,7 +56,11 @@ def transfer(
     machine = machine or Machine()
     run = Run.open(spec.run) if spec.run is not None else None
     lesson = _lesson(spec, run, machine, progress)
-    inputs = {"target_shards": lesson.shards.digest, "target_labels": spec.target.labels.digest}
+    inputs = {
+        "target_shards": lesson.shards.digest,
+        "target_labels": spec.target.labels.digest,
+        "target_labels_content": spec.target.labels.content_digest,
+    }
     if run is not None and spec.method != "scratch":
         inputs["run"] = run.digest
     asked = _asked(spec, lesson)
@@ -68,21 +73,23 @@ def transfer(
     open_device(machine)  # before the first output: a device that is not there is an error
     if state == "absent":
         begin_folder(folder, identity, asked, inputs)
-    with threads(machine):
+    with making_alone(folder, progress), threads(machine):
+        if folder_state(folder, identity) == "whole":
+            return _found(folder, identity)
         outcome = taught(lesson, folder, identity, _body(lesson, run, progress))
-    source = _source(run) if spec.method != "scratch" else None
-    details = {
-        **_measured(spec, lesson, outcome),
-        "run": str(spec.run.absolute()) if spec.run and source else None,
-        "source": source,
-        "inputs": inputs,
-        "provenance": provenance(asked, inputs),
-    }
-    path = folder / RESULT_NAME
-    result = Artefact(kind="result", path=path, digest=identity, made=True, details=details)
-    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-    write_json(path, result.record())
-    finish_folder(folder, {"kind": "result", "schema": SCHEMA, "digest": identity})
+        source = _source(run) if spec.method != "scratch" else None
+        details = {
+            **_measured(spec, lesson, outcome),
+            "run": str(spec.run.absolute()) if spec.run and source else None,
+            "source": source,
+            "inputs": inputs,
+            "provenance": provenance(asked, inputs),
+        }
+        path = folder / RESULT_NAME
+        result = Artefact(kind="result", path=path, digest=identity, made=True, details=details)
+        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+        write_json(path, result.record())
+        finish_folder(folder, {"kind": "result", "schema": SCHEMA, "digest": identity})
     return result
 
 

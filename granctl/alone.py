@@ -1,4 +1,4 @@
-"""One builder at a time: the second waits, and then finds the work done."""
+"""One maker of a folder at a time: the second waits, and then finds the work done."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from granctl.progress import Progress
 
 
 @contextmanager
-def building_alone(folder: Path, progress: Progress) -> Iterator[None]:
+def making_alone(folder: Path, progress: Progress) -> Iterator[None]:
     """Holds the folder's own lock; the system gives it back when the process ends, killed or not.
 
-    Where the file system knows no such lock (some network disks) it does without: two builders
+    Where the file system knows no such lock (some network disks) it does without: two makers
     then write the same bytes, each under temporary names of its own.
     """
     handle = os.open(folder, os.O_RDONLY)
@@ -23,7 +23,7 @@ def building_alone(folder: Path, progress: Progress) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            progress.note(f"another process builds {folder}: waiting for it")
+            progress.note(f"another process makes {folder}: waiting for it")
             fcntl.flock(handle, fcntl.LOCK_EX)
         except OSError:
             pass
