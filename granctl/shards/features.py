@@ -17,7 +17,10 @@ from granctl.files import replacing
 from granctl.provenance import plain
 
 SCHEMA = 1
-_META = b"granctl.features"
+META = b"granctl.features"
+HINT = "make it again with `granctl embed`"
+ROWS_A_GROUP = 32_768
+"""Rows that a reader must be able to hold at once."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,9 +88,11 @@ class Features:
                 "label": pa.array(self.labels.tolist(), pa.string()).dictionary_encode(),
                 "features": pa.FixedSizeListArray.from_arrays(flat, self.matrix.shape[1]),
             }
-        ).replace_schema_metadata({_META: json.dumps(head, sort_keys=True)})
+        ).replace_schema_metadata({META: json.dumps(head, sort_keys=True)})
         with replacing(path) as temporary:
-            pq.write_table(table, temporary, compression="zstd")
+            # A dictionary of floats is tried and thrown away for every page.
+            options = {"compression": "zstd", "use_dictionary": ["label"]}
+            pq.write_table(table, temporary, row_group_size=ROWS_A_GROUP, **options)
 
     @classmethod
     def read(cls, path: Path) -> Features:
@@ -100,12 +105,11 @@ class Features:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        hint = "make it again with `granctl embed`"
         if not path.is_file():
             raise MissingInputError("features", path, "make them with `granctl embed`")
         try:
             table = pq.read_table(path)
-            head = json.loads((table.schema.metadata or {})[_META])
+            head = json.loads((table.schema.metadata or {})[META])
             width = table.schema.field("features").type.list_size
             flat = table["features"].combine_chunks().values.to_numpy(zero_copy_only=False)
             found = cls(
@@ -119,7 +123,7 @@ class Features:
                 provenance=head["provenance"],
             )
         except (pa.ArrowException, OSError, KeyError, ValueError, AttributeError) as error:
-            raise ManifestMismatchError(path, f"not features ({error})", hint) from error
+            raise ManifestMismatchError(path, f"not features ({error})", HINT) from error
         if found.content_digest != head["content_digest"]:
-            raise ManifestMismatchError(path, "its content is not what was written", hint)
+            raise ManifestMismatchError(path, "its content is not what was written", HINT)
         return found

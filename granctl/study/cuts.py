@@ -27,7 +27,21 @@ from granctl.tree.store import embedded_wordnet, load_taxonomy
 from granctl.tree.taxonomy import Taxonomy
 from granctl.workspace import Artefact, Workspace
 
-Method = Literal["depth", "level", "classes", "balanced", "min-images", "nodes", "random", "kmeans"]
+Cluster = Literal["kmeans", "ward", "average"]
+CLUSTERS: tuple[Cluster, ...] = get_args(Cluster)
+Method = Literal[
+    "depth",
+    "level",
+    "classes",
+    "balanced",
+    "min-images",
+    "nodes",
+    "random",
+    "kmeans",
+    "ward",
+    "average",
+    "per-image",
+]
 By = Literal["images", "labels"]
 _NEEDS: dict[Method, tuple[str, ...]] = {
     "depth": ("depth",),
@@ -36,8 +50,11 @@ _NEEDS: dict[Method, tuple[str, ...]] = {
     "balanced": ("classes",),
     "min-images": ("min_images",),
     "nodes": ("nodes",),
-    "random": ("like",),
-    "kmeans": ("classes", "within", "shards", "features"),
+    "random": (),
+    "kmeans": ("classes", "features"),
+    "ward": ("classes", "features"),
+    "average": ("classes", "features"),
+    "per-image": ("shards",),
 }
 _MAY: dict[Method, tuple[str, ...]] = {
     "depth": ("policy", "shallow", "list", "counts", "shards"),
@@ -46,8 +63,11 @@ _MAY: dict[Method, tuple[str, ...]] = {
     "balanced": ("policy", "list", "by", "counts", "shards"),
     "min-images": ("policy", "list", "counts", "shards"),
     "nodes": ("policy", "shallow", "list", "counts", "shards"),
-    "random": ("shards",),
-    "kmeans": (),
+    "random": ("like", "classes", "within", "shards", "list"),
+    "kmeans": ("within", "shards", "list"),
+    "ward": ("within", "list"),
+    "average": ("within", "list"),
+    "per-image": (),
 }
 
 
@@ -114,6 +134,10 @@ class CutSpec:
             if value is not None and value < least:
                 problem = f"{value} is below {least}"
                 raise BadOptionError(option_of(name), problem, f"{least} is the least")
+        if self.method == "random":
+            from granctl.study.controlcuts import check_random
+
+            check_random(self)
 
     @classmethod
     def from_options(
@@ -123,8 +147,11 @@ class CutSpec:
         random: bool = False,
         cluster: str | None = None,
         balanced: bool = False,
+        per_image: bool = False,
     ) -> CutSpec:
         """The spec of what was given on a command line, where the options say the method.
+
+        `per_image` alone is a method: every image a class.
 
         Raises:
             BadOptionError: no method, several, or options that contradict it.
@@ -134,9 +161,10 @@ class CutSpec:
         asked += [(f"--{m}", m) for m in alone if options.get(m.replace("-", "_")) is not None]
         asked += [("--random", "random")] if random else []
         if cluster is not None:
-            if cluster != "kmeans":
-                raise BadOptionError("--cluster", f"no method {cluster!r}", "take kmeans")
-            asked.append(("--cluster", "kmeans"))
+            _check_choice("cluster", cluster, CLUSTERS)
+            asked.append(("--cluster", cast(Cluster, cluster)))
+        if not asked and per_image and options.get("classes") is None:
+            asked.append(("--per-image", "per-image"))
         if not asked and options.get("classes") is not None:
             asked.append(("--classes", "balanced" if balanced else "classes"))
         elif balanced:
@@ -146,9 +174,13 @@ class CutSpec:
             given = " and ".join(name for name, _ in asked)
             problem = "they contradict each other" if asked else "nothing says how to cut"
             hint = "give one of --depth D, --level K, --classes N, --min-images M, --nodes FILE,"
-            hint += " --random --like CUT, --cluster kmeans"
+            hint += " --random, --cluster kmeans, --per-image"
             raise BadOptionError(given or "tree cut", problem, hint)
-        spec = cls(method=asked[0][1], **options)
+        method = asked[0][1]
+        if per_image and method not in ("random", "kmeans", "per-image"):
+            hint = "leave it out; single images are classed by --cluster kmeans and --random"
+            raise BadOptionError("--per-image", f"a cut by {method} classes labels", hint)
+        spec = cls(method=method, **options)
         spec.check()
         return spec
 
@@ -197,8 +229,13 @@ def make_cut(workspace: Workspace, spec: CutSpec, out: Path | None, progress: Pr
         path=path,
         digest=plan.digest,
         made=found is None,
-        details=describe(label_map, taxonomy, None if images is None else images.of_label),
+        details=_details(label_map, taxonomy, images),
     )
+
+
+def _details(label_map: LabelMap, taxonomy: Taxonomy, images: KnownImages | None) -> dict[str, Any]:
+    facts = describe(label_map, taxonomy, None if images is None else images.of_label)
+    return facts | {"images": None if images is None else dict(images.origin)}
 
 
 def open_taxonomy(path: Path | None) -> Taxonomy:
@@ -238,15 +275,15 @@ def _plan(
     if spec.method in TREE_METHODS:
         return tree_plan(spec, taxonomy)
     # Shard sets and clusters are not loaded for a cut of the tree alone.
-    return _plan_with_images(spec, progress), None
+    return _plan_with_images(spec, taxonomy, progress), None
 
 
-def _plan_with_images(spec: CutSpec, progress: Progress) -> CutPlan:
-    from granctl.study.imagecuts import kmeans_plan, random_plan
+def _plan_with_images(spec: CutSpec, taxonomy: Taxonomy, progress: Progress) -> CutPlan:
+    from granctl.study.clustercuts import cluster_plan
+    from granctl.study.controlcuts import each_image_plan, random_plan
 
-    if spec.method == "random" and spec.like is not None:
-        return random_plan(spec.like, spec.shards, spec.seed)
-    within, shards, features = spec.within, spec.shards, spec.features
-    if within is None or shards is None or features is None or spec.classes is None:
-        raise ValueError("spec.check() lets none of them be missing")
-    return kmeans_plan(within, shards, features, spec.classes, spec.seed, progress)
+    if spec.method == "random":
+        return random_plan(spec, taxonomy)
+    if spec.method == "per-image":
+        return each_image_plan(spec, taxonomy)
+    return cluster_plan(spec, taxonomy, progress)

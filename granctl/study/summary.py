@@ -16,7 +16,8 @@ TARGET_ALONE = "target alone"
 """The name, and the family, of training on the target without pretraining."""
 
 FAMILIES = ("taxonomy", "clusters", "random", TARGET_ALONE)
-_FAMILY_OF_METHOD = {"kmeans": "clusters", "random": "random"}
+_FAMILY_OF_METHOD = dict.fromkeys(("kmeans", "ward", "average"), "clusters")
+_FAMILY_OF_METHOD["random"] = "random"
 
 _MEASURED_ALIKE = ("n", "split", "num_classes")
 """What all results of one target must share to be numbers of the same thing."""

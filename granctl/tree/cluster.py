@@ -1,29 +1,32 @@
-"""k-means inside each class: features and superclasses in, cluster ids out."""
+"""Clusters inside superclasses: how many each gets, merging bottom up, what they are called."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from granctl.errors import ClusterCountError
 from granctl.progress import Progress
+from granctl.tree.linkage import Linkage, merges
 
-FULL_UP_TO = 20_000
-"""Rows up to which Lloyd's k-means over all of them is used; above, mini-batches of 4,096."""
+NAMES_A_CLUSTER = 2
 
 
-def shares(sizes: NDArray[np.int64], total: int) -> NDArray[np.int64]:
-    """Deals `total` clusters out to superclasses in proportion to their images.
+def shares(sizes: NDArray[np.int64], total: int, noun: str = "images") -> NDArray[np.int64]:
+    """Deals `total` clusters out to superclasses in proportion to their rows.
 
-    Each gets at least one and at most one an image; fractions are settled by largest remainder,
+    Each gets at least one and at most one a row; fractions are settled by largest remainder,
     the earlier of equals first.
 
     Args:
-        sizes: shape (num_superclasses,), images of each, at least 1.
+        sizes: shape (num_superclasses,), rows of each, at least 1.
         total: clusters in all.
+        noun: what a row is, `images` or `labels`.
 
     Raises:
-        ClusterCountError: fewer than superclasses, or more than images.
+        ClusterCountError: fewer than superclasses, or more than rows.
 
     Example:
         >>> shares(np.array([60, 30, 10]), 5).tolist()
@@ -34,8 +37,8 @@ def shares(sizes: NDArray[np.int64], total: int) -> NDArray[np.int64]:
         problem = f"fewer than the {fewest} classes that are to be split"
         raise ClusterCountError(total, problem, fewest, most)
     if total > most:
-        raise ClusterCountError(total, f"more than the {most} images", fewest, most)
-    # The one that each must have is dealt first; the rest by size, never beyond one an image.
+        raise ClusterCountError(total, f"more than the {most} {noun}", fewest, most)
+    # The one that each must have is dealt first; the rest by size, never beyond one a row.
     got = np.ones(len(sizes), np.int64)
     while got.sum() < total:
         left, room = total - int(got.sum()), sizes - got
@@ -48,83 +51,85 @@ def shares(sizes: NDArray[np.int64], total: int) -> NDArray[np.int64]:
     return got
 
 
-def kmeans_within(
+def linked_within(
     features: NDArray[np.float32],
     superclass: NDArray[np.integer],
-    total: int,
-    seed: int,
+    num_clusters: NDArray[np.int64],
+    linkage: Linkage,
     progress: Progress,
 ) -> NDArray[np.int64]:
-    """The cluster of each row inside its superclass; clusters never cross a superclass.
-
-    Deterministic by seed: one thread, one initialisation (k-means++), rows in the order given.
+    """The cluster of each row inside its superclass, by merging from the bottom up.
 
     Args:
-        features: shape (num_images, dim).
-        superclass: shape (num_images,), from 0, every value up to its greatest in use.
-        total: clusters over all superclasses; see `shares`.
-        seed: of the initialisation; each superclass has a stream of its own.
+        features: shape (n, dim).
+        superclass: shape (n,), from 0, every value up to its greatest in use.
+        num_clusters: shape (num_superclasses,): 1 to the rows of each.
+        linkage: `ward` or `average`.
         progress: told of each superclass.
 
     Returns:
-        Shape (num_images,): j of the row's superclass; every j below its share is in use.
-
-    Raises:
-        ClusterCountError: see `shares`.
+        Shape (n,): j of the row's superclass, in the order of first rows.
     """
-    sizes = np.bincount(superclass).astype(np.int64)
-    num_clusters = shares(sizes, total)
     cluster = np.zeros(len(superclass), np.int64)
-    progress.start("k-means inside each class", len(sizes), "classes")
     for index, k in enumerate(num_clusters.tolist()):
         members = np.flatnonzero(superclass == index)
-        cluster[members] = _kmeans(features[members], k, seed, index)
-        progress.advance(note=f"{k} clusters of {len(members)} images")
-    progress.finish()
+        if k > 1:
+            cluster[members] = merges(features[members], linkage, progress).cut(k)
     return cluster
 
 
-def _kmeans(features: NDArray[np.float32], k: int, seed: int, index: int) -> NDArray[np.int64]:
-    import warnings
+def nearest_labels(
+    features: NDArray[np.float32], cluster: NDArray[np.int64], names: Sequence[str]
+) -> list[str]:
+    """What each cluster of labels is called: the labels nearest to its mean, how many more.
 
-    from sklearn.cluster import KMeans, MiniBatchKMeans
-    from sklearn.exceptions import ConvergenceWarning
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    Args:
+        features: shape (n, dim), a row a label.
+        cluster: shape (n,), from 0, all in use.
+        names: the labels' names.
 
-    if k == 1:
-        return np.zeros(len(features), np.int64)
-    if k == len(features):
-        return np.arange(k)
-    state = int(np.random.default_rng([seed, index]).integers(2**31))
-    model = (
-        KMeans(k, n_init=1, random_state=state)
-        if len(features) <= FULL_UP_TO
-        else MiniBatchKMeans(k, n_init=1, random_state=state, batch_size=4096)
-    )
-    with threadpool_limits(1), warnings.catch_warnings():
-        # Fewer distinct rows than clusters: the empty ones are filled below.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        found = model.fit_predict(features).astype(np.int64)
-    return _without_empty(features, found, model.cluster_centers_)
+    Example:
+        >>> nearest_labels(np.array([[0.0], [2.0], [3.0]]), np.zeros(3, int), ["a", "b", "c"])
+        ['b, c +1']
+    """
+    order = np.argsort(cluster, kind="stable")
+    sizes = np.bincount(cluster)
+    sums = np.add.reduceat(features[order].astype(np.float64), np.cumsum(sizes) - sizes)
+    away = features - (sums / sizes[:, None])[cluster]
+    return _called(np.einsum("nd,nd->n", away, away), cluster, np.arange(len(cluster)), names)
 
 
-def _without_empty(
-    features: NDArray[np.float32], cluster: NDArray[np.int64], centres: NDArray[np.float32]
-) -> NDArray[np.int64]:
-    """Gives every empty cluster the row that lies farthest from its centre, as others need."""
-    sizes = np.bincount(cluster, minlength=len(centres))
-    empty = np.flatnonzero(sizes == 0)
-    if not len(empty):
-        return cluster
-    filled = cluster.copy()
-    distance = ((features - centres[cluster]) ** 2).sum(1)
-    takers = iter(empty.tolist())
-    taker = next(takers, None)
-    for row in np.argsort(-distance, kind="stable"):
-        if taker is None:
-            break
-        if sizes[filled[row]] > 1:
-            sizes[filled[row]] -= 1
-            filled[row] = taker
-            taker = next(takers, None)
-    return filled
+def commonest_labels(
+    label: NDArray[np.integer], cluster: NDArray[np.int64], names: Sequence[str]
+) -> list[str]:
+    """What each cluster of images is called: the labels of most of its images, how many more.
+
+    Args:
+        label: shape (n,), index into `names`.
+        cluster: shape (n,), from 0, all in use.
+        names: the labels' names.
+
+    Example:
+        >>> commonest_labels(np.array([1, 1, 0, 0]), np.array([0, 0, 0, 1]), ["cat", "dog"])
+        ['dog, cat', 'cat']
+    """
+    pair, images = np.unique(cluster * len(names) + label, return_counts=True)
+    return _called(-images, pair // len(names), pair % len(names), names)
+
+
+def _called(
+    cost: NDArray[np.floating] | NDArray[np.integer],
+    cluster: NDArray[np.int64],
+    label: NDArray[np.integer],
+    names: Sequence[str],
+) -> list[str]:
+    """The names of the labels of least cost in each cluster; of equals the first."""
+    order = np.lexsort((label, cost, cluster))
+    sizes = np.bincount(cluster)
+    starts = np.cumsum(sizes) - sizes
+    called = []
+    for start, size in zip(starts.tolist(), sizes.tolist(), strict=True):
+        shown = order[start : start + min(size, NAMES_A_CLUSTER)]
+        more = f" +{size - len(shown)}" if size > len(shown) else ""
+        called.append(", ".join(names[i] for i in label[shown].tolist()) + more)
+    return called

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _MAIN_PARAM = {
+    "average": "classes",
     "balanced": "classes",
     "classes": "classes",
     "depth": "depth",
@@ -13,7 +14,7 @@ _MAIN_PARAM = {
     "level": "level",
     "min-images": "min_images",
     "nodes": "nodes",
-    "random": "like",
+    "ward": "classes",
 }
 
 
@@ -23,10 +24,26 @@ def cut_name(method: str, params: Mapping[str, Any]) -> str:
     Example:
         >>> cut_name("depth", {"depth": 5}), cut_name("random", {"like": "level-4"})
         ('depth-5', 'random-like-level-4')
+        >>> cut_name("kmeans", {"classes": 40, "of": "labels", "within": None})
+        'kmeans-40-labels-free'
         >>> cut_name("leaf", {})
         'leaf'
     """
+    name = _main(method, params)
+    if params.get("of") == "labels" and method == "kmeans":  # the others cluster labels only
+        name += "-labels"
+    if method == "random" and params.get("within"):
+        name += f"-within-{params['within']}"
+    elif "within" in params and params["within"] is None:
+        name += "-free"
+    return name
+
+
+def _main(method: str, params: Mapping[str, Any]) -> str:
+    if method == "random":
+        return (
+            f"random-like-{params['like']}" if "like" in params else f"random-{params['classes']}"
+        )
     if method not in _MAIN_PARAM:
         return method
-    joint = "-like-" if method == "random" else "-"
-    return f"{method}{joint}{params[_MAIN_PARAM[method]]}"
+    return f"{method}-{params[_MAIN_PARAM[method]]}"

@@ -71,10 +71,10 @@ def test_kmeans_gives_each_image_a_class_inside_its_own(granctl, made):
         "split": "train",
         "within": "depth-3",
     }
-    assert set(found["inputs"]) == {"within", "shards", "features"}
+    assert set(found["inputs"]) == {"within", "shards", "features", "taxonomy"}
     label_map = LabelMap.read(Path(found["path"]))
     assert label_map.class_ids == ("a/0", "a/1", "a/2", "a/3", "t/0", "t/1")
-    assert label_map.class_names[4] == "thing/0"
+    assert label_map.class_names[4] == "thing: n00000005", "its label, behind its superclass"
     shards = ShardSet.open(made["shards"])
     assert list(label_map.labels) == [c.decode() for c in shards.checksums("train")]
     for checksum, label in zip(label_map.labels, shards.rows("train").label, strict=True):
@@ -144,16 +144,16 @@ def test_features_of_other_images_are_refused(granctl, made, tmp_path: Path):
     assert "lacks 3 of the 18 images" in outcome.err
 
 
-def test_kmeans_wants_all_its_inputs(granctl, made):
-    """Without --within, --classes, or any shards in the workspace: exit 2, which one."""
+def test_clusters_want_all_their_inputs(granctl, made):
+    """Without --classes, or any features or shards in the workspace: exit 2, which one."""
     inputs = ["--shards", made["shards"], "--features", made["features"]]
     cluster = ["tree", "cut", "--cluster", "kmeans"]
-    outcome = granctl(*cluster, "--classes", 4, *inputs)
-    assert (outcome.code, "--within: a cut by kmeans needs it" in outcome.err) == (2, True)
     outcome = granctl(*cluster, "--within", made["within"], *inputs)
     assert (outcome.code, "--classes: a cut by kmeans needs it" in outcome.err) == (2, True)
-    outcome = granctl(*cluster, "--classes", 4, "--within", made["within"])
+    outcome = granctl(*cluster, "--classes", 4, "--per-image", "--features", made["features"])
     assert (outcome.code, "no shards was given" in outcome.err) == (2, True)
+    outcome = granctl(*cluster, "--classes", 4)
+    assert (outcome.code, "no features was given" in outcome.err) == (2, True)
 
 
 def test_random_classes_an_image_have_the_cuts_sizes(granctl, made):
