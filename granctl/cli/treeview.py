@@ -15,6 +15,7 @@ from rich.tree import Tree
 from granctl.cli.console import Session
 from granctl.study.cuts import open_taxonomy
 from granctl.study.treelook import Look
+from granctl.tree.drawing import PALETTE
 from granctl.tree.names import find, in_words, resolve
 from granctl.tree.view import Branch
 
@@ -42,22 +43,28 @@ def asked_node(session: Session, taxonomy_path: Path | None, text: str | None) -
 
 
 def drawn(found: Look) -> str:
-    """An outline as a tree: a class of the cut is reversed, a label that carries images bold."""
-    tree = Tree(_line(found.root))
-    _grow(tree, found.root)
+    """An outline as a tree: a colour a class of the cut, the class itself marked, labels bold."""
+    colour_of: dict[int, str] = {}
+    tree = Tree(_line(found.root, colour_of))
+    _grow(tree, found.root, colour_of)
     return _as_text(tree)
 
 
-def _grow(tree: Tree, branch: Branch) -> None:
+def _grow(tree: Tree, branch: Branch, colour_of: dict[int, str]) -> None:
     for child in branch.children:
-        _grow(tree.add(_line(child)), child)
+        _grow(tree.add(_line(child, colour_of)), child, colour_of)
     if branch.hidden and branch.children:
         tree.add(f"[dim]{branch.hidden} more[/dim]")
 
 
-def _line(branch: Branch) -> str:
-    style = "bold" if branch.is_label else "default"
-    mark = " [reverse] class [/reverse]" if branch.is_class else ""
+def _line(branch: Branch, colour_of: dict[int, str]) -> str:
+    """One node; a class gets the next colour when its first node is met, so neighbours differ."""
+    colour = "default"
+    if branch.class_index >= 0:
+        next_one = PALETTE[len(colour_of) % len(PALETTE)]
+        colour = colour_of.setdefault(branch.class_index, next_one)
+    style = f"bold {colour}" if branch.is_label else colour
+    mark = f" [reverse {colour}] class [/reverse {colour}]" if branch.is_class else ""
     deeper = "" if branch.children or not branch.hidden else f", {branch.hidden} below"
     noun = "label" if branch.labels == 1 else "labels"
     count = f"[dim]{branch.id}  {branch.labels} {noun}{deeper}[/dim]"

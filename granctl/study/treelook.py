@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from granctl.errors import NothingBelowError
 from granctl.study.cuts import checked_policy, open_taxonomy
@@ -59,17 +60,31 @@ def look(spec: LookSpec, node: int | None, depth: int, most: int) -> Look:
     if not spec.every_node:
         labels[:] = False
         labels[nodes_of_labels(taxonomy, label_list.ids, label_list.name)] = True
-    classes = np.zeros(len(taxonomy), bool)
+    classes, class_of = np.full((2, len(taxonomy)), -1, np.int32)
     if spec.cut is not None:
-        index_of = taxonomy.index_of
-        ids = LabelMap.read(spec.cut).class_ids
-        classes[[index_of[i] for i in ids if i in index_of]] = True
+        _mark(LabelMap.read(spec.cut), taxonomy, classes, class_of)
     root = taxonomy.roots[0] if node is None else node
-    found = outline(taxonomy, root, depth, labels, classes=classes, most=most)
+    found = outline(taxonomy, root, depth, labels, classes=classes, class_of=class_of, most=most)
     if not found.labels:
         raise NothingBelowError(found.id, found.name, label_list.name)
     counted = "every node" if spec.every_node else label_list.name
     return Look(root=found, head={**_head(spec.taxonomy, taxonomy), "list": counted})
+
+
+def _mark(
+    label_map: LabelMap,
+    taxonomy: Taxonomy,
+    classes: NDArray[np.int32],
+    class_of: NDArray[np.int32],
+) -> None:
+    """Marks the nodes that are classes, and the (first) class of each label."""
+    index_of, first = taxonomy.index_of, label_map.offsets[:-1].tolist()
+    for number, node in enumerate(label_map.class_ids):
+        if node in index_of:
+            classes[index_of[node]] = number
+    for row, label in enumerate(label_map.labels):
+        if label in index_of and first[row] < label_map.offsets[row + 1]:
+            class_of[index_of[label]] = label_map.classes[first[row]]
 
 
 def statistics(spec: LookSpec) -> dict[str, Any]:

@@ -24,6 +24,8 @@ class Branch:
     is_label: bool
     is_class: bool
     """Whether it is a class of the cut that is shown, if one is."""
+    class_index: int
+    """The class that it is, or else that all labels at or below it have; -1: several, or none."""
     children: tuple[Branch, ...]
     hidden: int
     """Children that are not shown, for they are too many or too deep."""
@@ -31,7 +33,7 @@ class Branch:
     def record(self) -> dict[str, Any]:
         """As JSON types."""
         own = {name: getattr(self, name) for name in ("id", "name", "labels", "is_label")}
-        rest = {"is_class": self.is_class, "hidden": self.hidden}
+        rest = {name: getattr(self, name) for name in ("is_class", "class_index", "hidden")}
         return {**own, **rest, "children": [c.record() for c in self.children]}
 
 
@@ -41,7 +43,8 @@ def outline(
     depth: int,
     labels: NDArray[np.bool_],
     *,
-    classes: NDArray[np.bool_],
+    classes: NDArray[np.int32],
+    class_of: NDArray[np.int32],
     most: int,
 ) -> Branch:
     """The tree under `root`, as far as it carries labels; a node with two parents is met twice.
@@ -51,7 +54,8 @@ def outline(
         root: node index.
         depth: edges to go down.
         labels: shape (num_nodes,), which nodes are labels.
-        classes: shape (num_nodes,), which nodes are classes of a cut.
+        classes: shape (num_nodes,), the class of a cut that a node is; -1 for none.
+        class_of: shape (num_nodes,), the class of each label under that cut; -1 for none.
         most: children of a node that are shown, those with most labels first.
     """
 
@@ -64,10 +68,17 @@ def outline(
             name=taxonomy.name(node),
             labels=num_labels,
             is_label=bool(labels[node]),
-            is_class=bool(classes[node]),
+            is_class=bool(classes[node] >= 0),
+            class_index=class_index(node),
             children=tuple(branch(c, left - 1, counts[c]) for c in shown),
             hidden=len(ranked) - len(shown),
         )
+
+    def class_index(node: int) -> int:
+        if classes[node] >= 0:
+            return int(classes[node])
+        below_it = class_of[below(taxonomy, node) & labels]
+        return int(below_it[0]) if len(below_it) and (below_it == below_it[0]).all() else -1
 
     num_below = _label_counter(taxonomy, labels)
     return branch(root, depth, num_below(root))

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
+from headless import CALM, CHROMIUM, act, visit
 
 from granctl.progress import Silent
 from granctl.study.report import report_of
 from granctl.workspace import Workspace
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 
 
@@ -26,38 +22,6 @@ def page(whole_study: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return report_of(whole_study, [], out, Silent())[0].path / "report.html"
 
 
-def visit(address: str, profile: Path) -> tuple[str, list[str]]:
-    """Opens an address; the document after its scripts have run, and the console's lines."""
-    command = [
-        *(str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
-        *(f"--user-data-dir={profile}", "--enable-logging=stderr", "--virtual-time-budget=3000"),
-        *("--force-prefers-reduced-motion", "--window-size=1280,1600", "--dump-dom", address),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    return done.stdout, console
-
-
-def act(page: Path, script: str, folder: Path) -> dict[str, Any]:
-    """Runs a script in a copy of the page after its start; what it put into `seen`."""
-    done = (
-        "<script>addEventListener('DOMContentLoaded', async () => { const seen = {};"
-        "const key = (k) => document.querySelector('canvas').dispatchEvent("
-        "new KeyboardEvent('keydown', {key: k, bubbles: true, cancelable: true}));"
-        "const path = () => [...document.querySelectorAll('.crumbs li')].map(n => n.textContent);"
-        "const detail = () => document.querySelector('.detail').textContent;"
-        f"{script}; document.title = JSON.stringify(seen); }});</script></body>"
-    )
-    copy = folder / "acted.html"
-    copy.write_text(page.read_text().replace("</body>", done))
-    dom, console = visit(copy.as_uri(), folder / "profile")
-    assert console == []
-    title = re.search(r"<title>(.*?)</title>", dom, re.S)
-    assert title is not None
-    return json.loads(title[1])
-
-
 def names_in(dom: str, table: int) -> list[str]:
     body = dom.split(f'id="table-{table}"')[1].split("<tbody>")[1].split("</tbody>", maxsplit=1)[0]
     return re.findall(r'<a href="#from-[^"]*">([^<]*)</a>', body)
@@ -65,7 +29,7 @@ def names_in(dom: str, table: int) -> list[str]:
 
 def test_page_draws_without_console_error(page: Path, tmp_path: Path) -> None:
     """Both curves have their eight sources, the icicle its labels, the console nothing."""
-    dom, console = visit(page.as_uri(), tmp_path)
+    dom, console = visit(page.as_uri(), tmp_path, CALM)
     assert console == []
     assert 'data-ready="yes"' in dom
     assert dom.count('class="curve" data-rendered="8"') == 2
@@ -79,13 +43,13 @@ def test_console_errors_would_be_seen(page: Path, tmp_path: Path) -> None:
     """The check above can fail: an error thrown in the page reaches it."""
     broken = tmp_path / "broken.html"
     broken.write_text(page.read_text().replace("</body>", "<script>nothing.at.all</script></body>"))
-    _, console = visit(broken.as_uri(), tmp_path / "profile")
+    _, console = visit(broken.as_uri(), tmp_path / "profile", CALM)
     assert any("nothing is not defined" in line for line in console)
 
 
 def test_address_sorts_a_table(page: Path, tmp_path: Path) -> None:
     """`#sort=0:2:descending` sorts the first table by top-1 and leaves the second."""
-    dom, _ = visit(f"{page.as_uri()}#sort=0:2:descending", tmp_path)
+    dom, _ = visit(f"{page.as_uri()}#sort=0:2:descending", tmp_path, CALM)
     assert names_in(dom, 0)[:3] == ["leaf", "kmeans-40", "kmeans-160"]
     assert names_in(dom, 0)[-1] == "random-like-leaf"
     assert names_in(dom, 1)[0] == "depth-5"
@@ -100,7 +64,7 @@ def test_clicks_sort_a_table_both_ways(page: Path, tmp_path: Path) -> None:
       const click = (i) => document.querySelectorAll('#table-0 thead button')[i].click();
       click(1); seen.down = names(); click(1); seen.up = names(); click(0); seen.name = names();
       seen.hash = location.hash"""
-    seen = act(page, script, tmp_path)
+    seen = act(page, script, tmp_path, CALM)
     assert seen["down"][0] == "kmeans-160"
     assert seen["up"][0] == "depth-5"
     assert seen["down"][-1] == seen["up"][-1] == "target alone"
@@ -116,7 +80,7 @@ def test_icicle_zooms_by_keyboard(page: Path, tmp_path: Path) -> None:
       key('ArrowLeft'); key('Enter'); seen.entered = path(); seen.hash = location.hash;
       key('Escape'); seen.out = path().at(-1);
       key('Escape'); seen.above = path().at(-1); key('Home'); seen.back = path().at(-1)"""
-    seen = act(page, script, tmp_path)
+    seen = act(page, script, tmp_path, CALM)
     assert seen["home"] == seen["out"] == seen["back"] == "artifact"
     assert seen["down"].startswith("covering")
     assert "9 labels" in seen["down"]
@@ -137,7 +101,7 @@ def test_icicle_finds_by_name_and_changes_the_cut(page: Path, tmp_path: Path) ->
       seen.detail = detail(); seen.path = path();
       document.querySelector('input[value="leaf"]').click(); seen.kept = path();
       document.querySelector('input[value="kmeans-40"]').click(); seen.clusters = detail()"""
-    seen = act(page, script, tmp_path)
+    seen = act(page, script, tmp_path, CALM)
     assert seen["found"] == ["sandal 1 label"]
     assert seen["detail"].startswith("sandal")
     assert seen["path"][-1] == seen["kept"][-1] == "shoe"
@@ -147,7 +111,7 @@ def test_icicle_finds_by_name_and_changes_the_cut(page: Path, tmp_path: Path) ->
 
 def test_address_opens_a_cut_and_a_node(page: Path, tmp_path: Path) -> None:
     """`#cut=depth-7&node=...` opens that cut zoomed to that node."""
-    dom, _ = visit(f"{page.as_uri()}#cut=depth-7&node=n03122748", tmp_path)
+    dom, _ = visit(f"{page.as_uri()}#cut=depth-7&node=n03122748", tmp_path, CALM)
     assert '<li aria-current="true">covering</li>' in dom
     assert "depth-7: 5 classes shown of 5." in dom
 
@@ -162,6 +126,6 @@ def test_phone_width_does_not_scroll_sideways(page: Path, tmp_path: Path) -> Non
         && n.getBoundingClientRect().right > 391);
       seen.wide = wide.map(n => n.tagName + '.' + n.className).slice(0, 5);
       seen.drawn = document.querySelector('.curve svg').getAttribute('viewBox')"""
-    seen = act(page, script, tmp_path)
+    seen = act(page, script, tmp_path, CALM)
     assert seen["wide"] == []
     assert int(seen["drawn"].split()[2]) < 390

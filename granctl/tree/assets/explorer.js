@@ -25,7 +25,8 @@ function startExplorer(root) {
 
   // --- painting ---------------------------------------------------------------------------------
 
-  function paintTree() {
+  // `least`: pixels of the thinnest node; slivers are left out while things move.
+  function paintTree(least = 0.5) {
     const scale = window.devicePixelRatio || 1;
     const { clientWidth: width, clientHeight: height } = canvas;
     for (const one of [canvas, still]) {
@@ -36,7 +37,7 @@ function startExplorer(root) {
     pen.setTransform(scale, 0, 0, scale, 0, 0);
     pen.clearRect(0, 0, width, height);
     pen.font = scene.colours.font; // a new size resets it
-    Object.assign(scene, { tree, tint: view.tint, edge: view.edge, width, height, pen });
+    Object.assign(scene, { tree, tint: view.tint, edge: view.edge, least, width, height });
     canvas.dataset.rendered = String(shape.paint(scene));
     paintMarks();
   }
@@ -88,7 +89,7 @@ function startExplorer(root) {
       const t = Math.min(1, Math.max(0, now - began) / ZOOM_MS);
       const eased = 1 - (1 - t) ** 3;
       for (const key of Object.keys(to)) scene.window[key] = from[key] + (to[key] - from[key]) * eased;
-      paintTree();
+      paintTree(t < 1 ? 2 : 0.5);
       if (t < 1) frame = requestAnimationFrame(step);
     };
     if (animate && !CALM.matches) frame = requestAnimationFrame(step);

@@ -16,7 +16,7 @@ const icicle = {
     return Math.min(this.tallest, scene.height / scene.window.rows);
   },
 
-  // Only what is at least half a pixel wide, or the first in its pixel, is drawn. Returns the
+  // Only what is at least `least` pixels wide, or the first in its pixel, is drawn. Returns the
   // number of names.
   paint(scene) {
     const { tree, window, width, height, pen, colours } = scene;
@@ -30,7 +30,7 @@ const icicle = {
       const right = (tree.x1[i] - window.x0) * stretch;
       const depth = tree.depth[i];
       const y = (depth - window.top) * row;
-      const tooThin = right - left < 0.5 && Math.floor(right) <= drawnTo[depth];
+      const tooThin = right - left < scene.least && Math.floor(right) <= drawnTo[depth];
       if (right <= 0 || left >= width || tooThin || y >= height) {
         i = tree.end[i];
         continue;

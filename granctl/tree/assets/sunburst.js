@@ -28,6 +28,7 @@ const sunburst = {
     const drawnTo = new Float64Array(tree.deepest[0] + 2).fill(-1);
     const parts = new Map(); // tint -> arcs, so that each colour is filled at once
     const [names, cuts] = [[], []];
+    const namedFrom = scene.least < 1 ? 12 : 160; // turned letters are slow to draw in motion
     pen.save();
     pen.translate(x, y);
     pen.rotate(-Math.PI / 2);
@@ -37,27 +38,27 @@ const sunburst = {
       const to = Math.min((tree.x1[i] - window.x0) * stretch, FULL);
       const outer = radius(level + 1);
       const pixel = Math.floor(to * outer);
-      if (to <= from || level >= window.rows - 0.01 || ((to - from) * outer < 0.5 && pixel <= drawnTo[tree.depth[i]])) {
+      if (to <= from || level >= window.rows - 0.01 || ((to - from) * outer < scene.least && pixel <= drawnTo[tree.depth[i]])) {
         i = tree.end[i];
         continue;
       }
       drawnTo[tree.depth[i]] = pixel;
-      if (outer > 0) {
+      if (outer > 2) { // below, it is on its way out of the middle
         const inner = radius(level);
         const tint = scene.tint[i];
         if (!parts.has(tint)) parts.set(tint, []);
         parts.get(tint).push(from, to, inner, outer);
         if (scene.edge[i]) cuts.push(from, to, inner);
-        if ((to - from) * outer > 12) names.push([i, from, to, inner, outer]);
+        if ((to - from) * outer > namedFrom) names.push([i, from, to, inner, outer]);
       }
       i++;
     }
     for (const [tint, arcs] of parts) {
       pen.fillStyle = colours.of(tint);
       for (let i = 0; i < arcs.length; i += 4) {
-        if (i % 1600 === 0) pen.beginPath(); // a path of very many arcs is slow to fill
+        if (i % 160 === 0) pen.beginPath(); // a path of very many arcs is slow to fill
         this.sector(pen, arcs[i], arcs[i + 1], arcs[i + 2], arcs[i + 3] - 1, 1);
-        if (i % 1600 === 1596 || i + 4 === arcs.length) pen.fill();
+        if (i % 160 === 156 || i + 4 === arcs.length) pen.fill();
       }
     }
     pen.strokeStyle = colours.ink; // where the cut goes through
@@ -135,7 +136,7 @@ const sunburst = {
     const from = Math.max((tree.x0[node] - window.x0) * stretch, 0);
     const to = Math.min((tree.x1[node] - window.x0) * stretch, FULL);
     const [inner, outer] = [radius(level), radius(level + 1)];
-    if (to <= from || outer <= 0 || level >= window.rows) return false;
+    if (to <= from || outer <= 2 * inset + 1 || level >= window.rows) return false;
     pen.save();
     pen.translate(x, y);
     pen.rotate(-Math.PI / 2);
