@@ -188,6 +188,29 @@ def test_show_marks_the_classes_of_a_cut(granctl):
     assert found.json["root"]["is_class"] is False
 
 
+def test_show_colours_the_classes_of_a_cut_at_a_terminal(granctl):
+    """Nodes inside a class have its colour, other classes others; nodes above the cut none."""
+    from granctl.cli.treeview import _line
+    from granctl.tree.labelmap import LabelMap
+    from granctl.tree.view import Branch
+
+    cut = granctl("tree", "cut", "--depth", 9).path
+    command = ("tree", "show", "--root", "n01503061", "--depth", 1, "--json")
+    root = granctl(*command, "--labels", cut).json["root"]
+    assert root["class_index"] >= 0
+    names = LabelMap.read(cut).class_names
+    assert names[root["class_index"]] == "bird"
+    assert root["class_index"] in {c["class_index"] for c in root["children"]}
+    assert granctl(*command).json["root"]["class_index"] == -1
+    fields = {"id": "n1", "name": "a", "labels": 1, "is_label": False, "is_class": False}
+    branch = {c: Branch(**fields, class_index=c, children=(), hidden=0) for c in (-1, 4, 9)}
+    seen: dict[int, str] = {}
+    first, again, other, none = (_line(branch[c], seen) for c in (4, 4, 9, -1))
+    assert first == again
+    assert first != other
+    assert none.startswith("[default]")
+
+
 def test_show_can_count_every_node(granctl):
     """--all shows nodes that no label lies under; without it that is an error with the mend."""
     bare = granctl("tree", "show", "--root", "n09886220")
