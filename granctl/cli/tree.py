@@ -12,6 +12,8 @@ from granctl.cli.options import Counts, Json, Out, Quiet, Seed, Shards, Workspac
 app = typer.Typer(help="Label hierarchies: look, cut, compare.", no_args_is_help=True)
 import_app = typer.Typer(help="Make a taxonomy from someone else's files.", no_args_is_help=True)
 app.add_typer(import_app, name="import")
+lists_app = typer.Typer(help="The embedded label lists; `diff` lays two side by side.")
+app.add_typer(lists_app, name="lists")
 
 Taxonomy = Annotated[
     Path | None,
@@ -90,9 +92,15 @@ def cut(
     like: Annotated[
         Path | None, typer.Option(help="Label map whose class sizes --random copies.")
     ] = None,
-    cluster: Annotated[str | None, typer.Option(help="kmeans: clusters of images.")] = None,
+    cluster: Annotated[
+        str | None, typer.Option(help="Clusters by features: kmeans, ward, average.")
+    ] = None,
+    per_image: Annotated[
+        bool, typer.Option("--per-image", help="Class the images of --shards, not the labels.")
+    ] = False,
     within: Annotated[
-        Path | None, typer.Option(help="Label map whose classes no cluster crosses.")
+        Path | None,
+        typer.Option(help="Label map whose classes no cluster or random class crosses."),
     ] = None,
     shards: Shards = None,
     features: Annotated[
@@ -107,17 +115,19 @@ def cut(
 ) -> None:
     """Cut the tree into a label map: by depth, level, number, nodes, clusters, or at random."""
     from granctl.cli.console import Session
-    from granctl.study.cuts import CutSpec, make_cut
+    from granctl.study.cuts import CLUSTERS, CutSpec, make_cut
 
     session = Session(workspace, as_json=json, quiet=quiet)
-    if cluster == "kmeans":
+    if per_image:
         shards = session.given_or_newest(shards, "shards")
+    if cluster in CLUSTERS:
         features = session.given_or_newest(features, "features")
     way = {"depth": depth, "level": level, "classes": classes, "nodes": nodes, "like": like}
     tree = {"policy": policy, "shallow": shallow, "list": list_, "taxonomy": taxonomy}
     images = {"within": within, "shards": shards, "features": features, "counts": counts}
     given = {**way, **tree, **images, "min_images": min_images, "by": by, "seed": seed}
-    spec = CutSpec.from_options(given, random=random, cluster=cluster, balanced=balanced)
+    flags = {"random": random, "balanced": balanced, "per_image": per_image}
+    spec = CutSpec.from_options(given, cluster=cluster, **flags)
     session.emit(make_cut(session.workspace, spec, out, session.progress))
 
 
@@ -152,20 +162,31 @@ def show(
 @app.command("stats")
 def stats(
     cut: Annotated[
-        Path | None, typer.Argument(help="A label map.", show_default="the taxonomy and the list")
+        Path | None,
+        typer.Argument(help="A label map.", show_default="the taxonomy and the list"),
     ] = None,
     list_: ListName = None,
+    counts: Counts = None,
+    shards: Annotated[
+        Path | None, typer.Option(help="Weigh labels by the images of a shard set.")
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(help="A label list: how many of its labels does the cut keep apart?"),
+    ] = None,
     taxonomy: Taxonomy = None,
     json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Say how many classes a cut has, how large and how nested; or what the tree could give."""
     from granctl.cli.console import Session
-    from granctl.cli.treeview import facts
-    from granctl.study.treelook import LookSpec, statistics
+    from granctl.cli.statsview import show_stats
+    from granctl.study.treestats import StatsSpec, statistics
 
-    session = Session(None, as_json=json, quiet=False)
-    found = statistics(LookSpec(list=list_, cut=cut, taxonomy=taxonomy))
-    session.answer(facts(found), found)
+    session = Session(None, as_json=json, quiet=quiet)
+    given = {"counts": counts, "shards": shards, "taxonomy": taxonomy}
+    spec = StatsSpec(cut=cut, list=list_, target=target, **given)
+    show_stats(session, statistics(spec))
 
 
 @app.command("path")
@@ -188,12 +209,30 @@ def path(
     session.answer(path_lines(found), found)
 
 
-@app.command("lists")
-def lists(json: Json = False) -> None:
+@lists_app.callback(invoke_without_command=True)
+def lists(context: typer.Context, json: Json = False) -> None:
     """Print the embedded label lists: name, number of labels, what it is."""
     from granctl.cli.console import Session
     from granctl.cli.treeview import list_lines
     from granctl.study.treelook import known_lists
 
-    found = known_lists()
-    Session(None, as_json=json, quiet=False).answer(list_lines(found), found)
+    if context.invoked_subcommand is None:
+        found = known_lists()
+        Session(None, as_json=json, quiet=False).answer(list_lines(found), found)
+
+
+@lists_app.command("diff")
+def diff(
+    a: Annotated[str, typer.Argument(help="A label list: a name, or a file.")],
+    b: Annotated[str, typer.Argument(help="Another.")],
+    taxonomy: Taxonomy = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Print the labels that only one of two lists has: - for A, + for B."""
+    from granctl.cli.console import Session
+    from granctl.cli.statsview import show_difference
+    from granctl.study.treestats import difference
+
+    session = Session(None, as_json=json, quiet=quiet)
+    show_difference(session, difference(a, b, taxonomy))

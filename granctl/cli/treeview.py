@@ -71,22 +71,6 @@ def _line(branch: Branch, colour_of: dict[int, str]) -> str:
     return f"[{style}]{escape(branch.name)}[/{style}]{mark}  {count}"
 
 
-def facts(record: dict[str, Any]) -> str:
-    """One fact a line, names in a column."""
-    left_out = {"kind", "made", "schema", "inputs", "params"}
-    rows = [(name, _words(value)) for name, value in record.items() if name not in left_out]
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name:{width}}  {value}" for name, value in rows)
-
-
-def _words(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(str(v) for v in value.values())
-    if isinstance(value, list):
-        return " ".join(str(v) for v in value)
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
-
-
 def path_lines(record: dict[str, Any]) -> str:
     """One path a line, from the top."""
     return "\n".join(

@@ -87,7 +87,7 @@ class NotCoveredError(UserError):
     def __init__(self, path: Path, missing: Sequence[str], list_name: str) -> None:
         noun = "label" if len(missing) == 1 else "labels"
         super().__init__(
-            f"{path} covers all of list {list_name!r} but {len(missing)} {noun}:"
+            f"{path} leaves {len(missing)} {noun} of list {list_name!r} under none of its nodes:"
             f" {listing(missing, 10)}",
             "add nodes above them, or say what becomes of them: --shallow keep, drop or remainder",
         )

@@ -21,7 +21,7 @@ from granctl.study.labelimages import KnownImages
 from granctl.study.treecuts import TREE_METHODS, tree_plan
 from granctl.tree.cuts import Shallow
 from granctl.tree.labelmap import LabelMap
-from granctl.tree.parents import Policy
+from granctl.tree.parents import MOST_IMAGES, POLICIES, Policy
 from granctl.tree.stats import describe
 from granctl.tree.store import embedded_wordnet, load_taxonomy
 from granctl.tree.taxonomy import Taxonomy
@@ -116,7 +116,7 @@ class CutSpec:
         Raises:
             BadOptionError: names the option.
         """
-        checked_policy(self.policy)
+        _check_choice("policy", self.policy, get_args(Policy))
         _check_choice("shallow", self.shallow, get_args(Shallow))
         _check_choice("by", self.by, get_args(By))
         needs, may = _NEEDS[self.method], _MAY[self.method]
@@ -186,12 +186,15 @@ class CutSpec:
 
 
 def checked_policy(name: str | None) -> Policy | None:
-    """A policy's name, as one that exists.
+    """A policy's name, as one that follows from the taxonomy alone.
 
     Raises:
-        BadOptionError: there is no such policy; names the nearest.
+        BadOptionError: there is no such policy (names the nearest), or it wants images.
     """
-    _check_choice("policy", name, get_args(Policy))
+    if name == MOST_IMAGES:
+        hint = f"take one of {', '.join(POLICIES)}"
+        raise BadOptionError("--policy", f"{name} wants images, which only a cut takes", hint)
+    _check_choice("policy", name, POLICIES)
     return cast(Policy | None, name)
 
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from granctl.errors import BadOptionError
 from granctl.tree.lists import LabelList
 
+MOST_IMAGES = 10**13
+"""More than that is no count; sums over a tree of them stay exact."""
 SPLIT = "train"
 """Cuts are made to train on, so the images of this split count."""
 
@@ -48,6 +50,14 @@ def known_images(
         BadLabelListError, ManifestMismatchError: it is damaged.
         NoSuchSplitError: the shard set has no train split.
     """
+    known = _found(label_list, counts, shards)
+    if known is not None and known.of_label.sum(dtype=np.float64) > MOST_IMAGES:
+        hint = "a line is a label, a tab and the number of its images"
+        raise BadOptionError(f"--{known.role}", "it counts more images than there can be", hint)
+    return known
+
+
+def _found(label_list: LabelList, counts: Path | None, shards: Path | None) -> KnownImages | None:
     if counts and shards:
         problem = "--shards counts the images, too"
         raise BadOptionError("--counts", problem, "give one of --counts and --shards")
@@ -78,8 +88,9 @@ def _of_list(
     if not any(i in images for i in label_list.ids):
         problem = f"{origin['path']} knows none of the labels of list {label_list.name!r}"
         raise BadOptionError(option, problem, "give one over these labels, or another --list")
-    return KnownImages(of_label=_aligned(label_list.ids, images), origin=origin)
+    return KnownImages(of_label=aligned(label_list.ids, images), origin=origin)
 
 
-def _aligned(ids: Sequence[str], images: Mapping[str, int]) -> NDArray[np.int64]:
+def aligned(ids: Sequence[str], images: Mapping[str, int]) -> NDArray[np.int64]:
+    """Shape (len(ids),): the images of each label, 0 where none is known."""
     return np.array([images.get(i, 0) for i in ids], np.int64)

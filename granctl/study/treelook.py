@@ -1,4 +1,4 @@
-"""Answers about a taxonomy that make no artefact: outlines, statistics, paths, lists."""
+"""Answers about a taxonomy that make no artefact: outlines, paths, lists."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from granctl.tree.cuts import nodes_of_labels
 from granctl.tree.keep import chosen_labels
 from granctl.tree.labelmap import LabelMap
 from granctl.tree.lists import ABOUT, load_list
-from granctl.tree.stats import describe, describe_taxonomy
 from granctl.tree.store import embedded_wordnet_path
 from granctl.tree.taxonomy import Taxonomy
 from granctl.tree.view import Branch, outline, paths_up
@@ -85,23 +84,6 @@ def _mark(
     for row, label in enumerate(label_map.labels):
         if label in index_of and first[row] < label_map.offsets[row + 1]:
             class_of[index_of[label]] = label_map.classes[first[row]]
-
-
-def statistics(spec: LookSpec) -> dict[str, Any]:
-    """Facts about a label map, or about the taxonomy and a list over it.
-
-    Raises:
-        GranctlError: an input is missing or damaged.
-    """
-    taxonomy = open_taxonomy(spec.taxonomy)
-    if spec.cut is not None:
-        label_map = LabelMap.read(spec.cut)
-        head = {"kind": "label-map", "path": str(spec.cut), "digest": label_map.digest}
-        return {**head, "made": False, "schema": 1, **describe(label_map, taxonomy)}
-    label_list = chosen_labels(spec.list, taxonomy, spec.taxonomy)
-    nodes = nodes_of_labels(taxonomy, label_list.ids, label_list.name)
-    facts = {"list": label_list.name, **describe_taxonomy(taxonomy, nodes)}
-    return {**_head(spec.taxonomy, taxonomy), **facts}
 
 
 def paths(taxonomy_path: Path | None, node: int | None, policy: str | None) -> dict[str, Any]:

@@ -130,11 +130,10 @@ def nodes_cut(
     goal = np.full(len(taxonomy), -1, np.int64)
     for top, depth in chosen:
         if depth is not None and depth < depths[top]:
-            problem = (
-                f"{taxonomy.ids[top]} ({taxonomy.name(top)}) itself lies at depth {depths[top]}"
-            )
-            hint = f"depths are counted from the root: give {depths[top]} or more, or none"
-            raise BadOptionError("--nodes", f"depth {depth} below a node: {problem}", hint)
+            shown, own = f"{taxonomy.ids[top]} ({taxonomy.name(top)})", int(depths[top])
+            problem = f"no depth {depth} below {shown}, which lies at depth {own}"
+            hint = f"depths are counted from the root: give {own} or more, or none"
+            raise BadOptionError("--nodes", problem, hint)
         goal[top] = depths[top] if depth is None else depth
     for start, end in rank_slices(taxonomy):
         inherits = start + np.flatnonzero(goal[start:end] < 0)

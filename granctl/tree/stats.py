@@ -85,6 +85,7 @@ def spread(sizes: NDArray[np.int64]) -> dict[str, Any] | None:
     sizes, towards 1 where one class has all; the mean absolute difference of two classes over
     twice the mean. effective: exp(H) with H the entropy of the shares in nats (Hill's number of
     order 1, Hill 1973): so many equal classes would have that entropy; null where all are 0.
+    bins: how many sizes are 1, 2 to 3, 4 to 7 and so on.
 
     Example:
         >>> found = spread(np.array([1, 1, 6]))
@@ -107,7 +108,18 @@ def spread(sizes: NDArray[np.int64]) -> dict[str, Any] | None:
         **quantiles,
         "gini": max(gini, 0.0) if total else None,
         "effective": float(np.exp(-(shares * np.log(shares)).sum())) if total else None,
+        "bins": _bins(ordered),
     }
+
+
+def _bins(ordered: NDArray[np.int64]) -> list[dict[str, int]]:
+    """How many sizes are 0, 1, 2 to 3, 4 to 7 ..., from the first bin in use to the last."""
+    top = int(ordered[-1]).bit_length()
+    bounds = [0, *(1 << k for k in range(top + 1))]
+    counts = np.diff(np.searchsorted(ordered, bounds)).tolist()
+    first = next(i for i, num in enumerate(counts) if num)
+    pairs = zip(bounds[first:-1], bounds[first + 1 :], counts[first:], strict=True)
+    return [{"from": low, "to": high - 1, "classes": num} for low, high, num in pairs]
 
 
 def apart(label_map: LabelMap, target: LabelList) -> dict[str, Any]:
