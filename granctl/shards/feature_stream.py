@@ -50,7 +50,7 @@ class FeatureStream:
             raise MissingInputError("features", path, "make them with `granctl embed`")
         try:
             with pq.ParquetFile(path) as file:
-                head = json.loads((file.schema_arrow.metadata or {})[META])
+                head = json.loads((file.metadata.metadata or {})[META])
                 dim = file.schema_arrow.field("features").type.list_size
                 head = {"digest": head["digest"], "content_digest": head["content_digest"], **head}
                 return cls(path=path, head=head, num_rows=file.metadata.num_rows, dim=dim)

@@ -112,7 +112,7 @@ def _images_plan(asked: _Asked) -> _Part:
         keys = Keys.of_images(shards)
         groups, num_of_each, superclass = _fresh(asked, keys)
         kept = np.flatnonzero(groups.index >= 0)
-        chunks = _chunks_of(asked.features, np.array(keys.ids, "S32"), kept)
+        chunks = chunks_of(asked.features, np.array(keys.ids, "S32"), kept)
         split = Groups(of_row=superclass, num_clusters=num_of_each)
         cluster = streamed_kmeans(chunks, split, asked.spec.seed, asked.progress).cluster
         class_of, ids = groups.split(cluster, num_of_each)
@@ -129,7 +129,7 @@ def _images_plan(asked: _Asked) -> _Part:
     )
 
 
-def _chunks_of(
+def chunks_of(
     features: FeatureStream, checksums: NDArray[np.bytes_], kept: NDArray[np.int64]
 ) -> Chunks:
     """The features of the images that are kept, numbered from 0 in the order of `kept`.
@@ -243,7 +243,8 @@ def _labels_with_features(asked: _Asked, listed: Sequence[str] | None) -> Sequen
         keys = Keys.of_labels(asked.features.label_ids, path)
         asked.within.rows_of(keys)  # raises
     if bare:
-        asked.progress.note(f"{listing(bare)}: labels of --within without features are left out")
+        what = f"{len(bare)} labels of --within have no features and are left out"
+        asked.progress.note(f"{what}: {listing(bare)}")
     return ids
 
 

@@ -275,7 +275,7 @@ BAD = {
     "no like": (["cut", "--random"], "--like: a cut by random needs it", "add --like"),
     "like gone": (["cut", "--random", "--like", "gone"], "label map not found: gone", "tree cut"),
     "classes": (["cut", "--level", 4, "--classes", 5], "--classes: it has no", "leave --classes"),
-    "method": (["cut", "--cluster", "dbscan"], "no method 'dbscan'", "take kmeans"),
+    "method": (["cut", "--cluster", "dbscan"], "no cluster 'dbscan'", "kmeans, ward, average"),
     "taxonomy gone": (["show", "--taxonomy", "gone"], "taxonomy not found: gone", "tree import"),
 }
 

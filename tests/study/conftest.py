@@ -6,8 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from generated_images import write_source
+from made_features import write_features_of, write_within
 from made_up_study import u_curve, write_result, write_study
 
+from granctl.progress import Silent
+from granctl.shards.index import ShardSet
+from granctl.shards.write import BuildSpec, build_shards
 from granctl.workspace import Workspace
 
 
@@ -32,3 +37,16 @@ def whole_study(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     workspace = Workspace(tmp_path_factory.mktemp("whole") / "workspace")
     write_study(workspace)
     return workspace
+
+
+@pytest.fixture(scope="session")
+def clustered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """18 training images of 6 labels in shards, their features, a cut of 4 and 2 labels."""
+    root = tmp_path_factory.mktemp("cuts")
+    spec = BuildSpec(source=str(write_source(root / "source")))
+    shards = build_shards(Workspace(root), spec, None, Silent()).path
+    return {
+        "shards": shards,
+        "features": write_features_of(root / "f.parquet", ShardSet.open(shards)),
+        "within": write_within(root / "within.parquet", [0, 0, 0, 0, 1, 1]),
+    }
