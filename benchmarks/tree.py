@@ -19,7 +19,10 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from granctl.tree import LabelTree
 
 WORDNET = Path("/usr/share/wordnet")
 LEVEL = 4
@@ -165,17 +168,23 @@ def timed(call: Callable[[], Any]) -> float:
 
 
 def bench_cuts(rounds: int) -> None:
-    """Every depth and level of the 21,843 labels under every policy: the slowest one."""
+    """Every kind of cut of the 21,843 labels under every policy: the slowest one; the sweep."""
+    import numpy as np
+
     from granctl.tree import (
         POLICIES,
+        balanced_cut,
         depth_cut,
         embedded_wordnet,
+        greedy_splits,
         label_map_of,
+        label_tree,
         level_cut,
         load_list,
+        min_images_cut,
         nodes_of_labels,
     )
-    from granctl.tree.parents import SINGLE_POLICIES, Rows
+    from granctl.tree.parents import MOST_IMAGES, SINGLE_POLICIES, Rows
 
     wordnet, labels = embedded_wordnet(), load_list("21843")
     nodes = nodes_of_labels(wordnet, labels.ids, labels.name)
@@ -191,6 +200,26 @@ def bench_cuts(rounds: int) -> None:
             cuts[f"depth {depth}, {policy}"] = lambda p=policy, d=depth: depth_cut(
                 wordnet, nodes, d, p
             )
+    # Images as uneven as a list of ImageNet-21k's size may have; nothing depends on their values.
+    images = np.random.default_rng(0).integers(0, 1500, len(nodes))
+    of_node = np.zeros(len(wordnet), np.int64)
+    of_node[nodes] = images
+    cuts["depth 6, most-images"] = lambda: depth_cut(wordnet, nodes, 6, MOST_IMAGES, images=of_node)
+    for what, weight in [("labels", None), ("images", images)]:
+        for num in (2, 38, 160, 519, 2281, 5995, 15000, 21843):
+            cuts[f"{num} classes by {what}"] = lambda n=num, w=weight: greedy_splits(
+                label_tree(wordnet, nodes), w
+            ).cut(n)
+            cuts[f"{num} balanced classes by {what}"] = lambda n=num, w=weight: balanced_cut(
+                label_tree(wordnet, nodes), n, w
+            )
+    for fewest in (1, 1000, 100_000):
+        cuts[f"{fewest} images a class"] = lambda m=fewest: min_images_cut(
+            label_tree(wordnet, nodes), images, m, wordnet.ids
+        )
+    seconds_of_sweep = [timed(lambda: sweep(label_tree(wordnet, nodes))) for _ in range(rounds)]
+    both = "class of each label, node of each class, for every N in 1..21843"
+    say("all numbers of classes in one sweep", f"{min(seconds_of_sweep):.2f} s", both, "10 s")
     whole = {
         name: lambda c=cut: label_map_of(wordnet, labels.ids, c(), method="bench")
         for name, cut in cuts.items()
@@ -205,6 +234,15 @@ def bench_cuts(rounds: int) -> None:
         middle = sorted(best.values())[len(best) // 2]
         both = f"the slowest of {len(best)}: {slowest}; median {middle * 1e3:.1f} ms"
         say(f"a cut in process, {what}", f"{best[slowest] * 1e3:.1f} ms", both, "50 ms")
+
+
+def sweep(tree: LabelTree) -> None:
+    """Every number of classes in turn; each number of classes is looked at."""
+    from granctl.tree import greedy_splits
+
+    for num, class_of, node_of in greedy_splits(tree).sweep():
+        if len(node_of) != num or class_of[-1] >= num:
+            raise SystemExit(f"{len(node_of)} classes instead of {num}")
 
 
 def bench_pairs(rounds: int) -> None:

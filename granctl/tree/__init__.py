@@ -20,10 +20,18 @@ if TYPE_CHECKING:
     from granctl.tree.align import Alignment
     from granctl.tree.ancestry import Ancestry, ancestry_of
     from granctl.tree.build import build_taxonomy
+    from granctl.tree.cluster import kmeans_within, linked_within, shares
     from granctl.tree.compare import Comparison, refines
-    from granctl.tree.controls import shuffled
+    from granctl.tree.controls import dealt, shuffled
     from granctl.tree.crosstab import Crosstab, Pairing, cross, pair_labels
-    from granctl.tree.cuts import depth_cut, label_map_of, leaf_cut, level_cut, nodes_of_labels
+    from granctl.tree.cuts import (
+        depth_cut,
+        label_map_of,
+        leaf_cut,
+        level_cut,
+        nodes_cut,
+        nodes_of_labels,
+    )
     from granctl.tree.distance import (
         lowest_common_hypernym,
         lowest_common_hypernyms,
@@ -34,9 +42,12 @@ if TYPE_CHECKING:
     from granctl.tree.export_classes import lookup_table
     from granctl.tree.export_graph import to_networkx
     from granctl.tree.labelmap import LabelMap
+    from granctl.tree.labeltree import LabelTree, label_tree
+    from granctl.tree.linkage import Merges, merges
     from granctl.tree.lists import LabelList, load_list
     from granctl.tree.names import find, resolve
     from granctl.tree.parents import POLICIES, Policy, Rows, parent_of, parent_rows
+    from granctl.tree.partition import Splits, balanced_cut, greedy_splits, min_images_cut
     from granctl.tree.stats import describe
     from granctl.tree.store import embedded_wordnet, load_taxonomy, save_taxonomy
     from granctl.tree.taxonomy import HYPERNYM, INSTANCE, Node, Taxonomy, below
@@ -47,10 +58,18 @@ _NAMES_OF_MODULE = {
     "align": ("Alignment",),
     "ancestry": ("Ancestry", "ancestry_of"),
     "build": ("build_taxonomy",),
+    "cluster": ("kmeans_within", "linked_within", "shares"),
     "compare": ("Comparison", "refines"),
-    "controls": ("shuffled",),
+    "controls": ("dealt", "shuffled"),
     "crosstab": ("Crosstab", "Pairing", "cross", "pair_labels"),
-    "cuts": ("depth_cut", "label_map_of", "leaf_cut", "level_cut", "nodes_of_labels"),
+    "cuts": (
+        "depth_cut",
+        "label_map_of",
+        "leaf_cut",
+        "level_cut",
+        "nodes_cut",
+        "nodes_of_labels",
+    ),
     "distance": (
         "lowest_common_hypernym",
         "lowest_common_hypernyms",
@@ -61,9 +80,12 @@ _NAMES_OF_MODULE = {
     "export_classes": ("lookup_table",),
     "export_graph": ("to_networkx",),
     "labelmap": ("LabelMap",),
+    "labeltree": ("LabelTree", "label_tree"),
+    "linkage": ("Merges", "merges"),
     "lists": ("LabelList", "load_list"),
     "names": ("find", "resolve"),
     "parents": ("POLICIES", "Policy", "Rows", "parent_of", "parent_rows"),
+    "partition": ("Splits", "balanced_cut", "greedy_splits", "min_images_cut"),
     "stats": ("describe",),
     "store": ("embedded_wordnet", "load_taxonomy", "save_taxonomy"),
     "taxonomy": ("HYPERNYM", "INSTANCE", "Node", "Taxonomy", "below"),

@@ -252,11 +252,15 @@ def label_map_of(taxonomy: Taxonomy, labels: Sequence[str], cut: Rows, **fields:
     place_of = np.empty(len(order), np.int32)
     place_of[order] = np.arange(len(order), dtype=np.int32)
     in_order = nodes[order].tolist()
+    ids, names = [taxonomy.ids[n] for n in in_order], taxonomy.names(in_order)
+    if REMAINDER in in_order:
+        place = in_order.index(REMAINDER)
+        ids[place] = names[place] = REMAINDER_ID
     return LabelMap(
         labels=tuple(labels),
         offsets=cut.offsets.astype(np.int64),
         classes=place_of[inverse],
-        class_ids=tuple(REMAINDER_ID if n == REMAINDER else taxonomy.ids[n] for n in in_order),
-        class_names=tuple(REMAINDER_ID if n == REMAINDER else taxonomy.name(n) for n in in_order),
+        class_ids=tuple(ids),
+        class_names=tuple(names),
         **fields,
     )

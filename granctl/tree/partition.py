@@ -161,13 +161,18 @@ def balanced_cut(tree: LabelTree, num_classes: int, weight: Ints | None = None) 
     low = max(-(-int(own.sum()) // num_classes), int(own.max()))
     trial = _Trial.above(tree, own, low)
     best = trial.shed(heaviest)
+    part = 8  # greed comes close: first a bound near its heaviest class
     while low < best.heaviest:
-        tried = trial.shed((low + best.heaviest) // 2)
+        tried = trial.shed(best.heaviest - max((best.heaviest - low) // part, 1))
         if tried.num_classes <= num_classes:
             best = tried
         else:
             low = tried.next_bound
-    # With a bound between two critical values, `best` holds the lower one already.
+            if part > 2:
+                trial = _Trial.above(tree, own, low)
+        part = 2
+    if best.num_classes == num_classes:
+        return leaf_cut(tree.classes_under(best.parent))
     return _splits_below(tree, best.parent, combined).cut(num_classes)
 
 
@@ -231,7 +236,7 @@ def _splits_below(tree: LabelTree, parent: Ints, own: Ints) -> Splits:
     before = total[under.parent] - under.before(total[under.order])
     # The last branch of a node that is no label is never taken out: it is what is left.
     taken = np.flatnonzero(~under.is_last | tree.is_label[under.parent])
-    by_weight = np.lexsort((under.parent[taken], -before[taken]))
+    by_weight = np.argsort(-before[taken], kind="stable")  # they stand in order of the node
     fewest = int(((parent < 0) & (total > 0)).sum())
     classes_at = np.full(len(tree), NEVER)
     classes_at[under.order[taken[by_weight]]] = fewest + 1 + np.arange(len(taken))

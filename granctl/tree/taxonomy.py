@@ -167,6 +167,12 @@ class Taxonomy:
         """The name of a node that people are shown."""
         return self.lemma_texts[node].partition(BETWEEN_LEMMAS)[0]
 
+    def names(self, nodes: Sequence[int]) -> list[str]:
+        """The names of many nodes; `name` of each."""
+        # One by one takes 2 us each, all 82,115 of WordNet at once 9 ms.
+        texts = list(self.lemma_texts) if 16 * len(nodes) > len(self) else self.lemma_texts
+        return [texts[node].partition(BETWEEN_LEMMAS)[0] for node in nodes]
+
     @cached_property
     def child_edges(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """CSR of children over both relations, each list in order of node index."""
