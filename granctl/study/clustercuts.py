@@ -15,7 +15,13 @@ from granctl.shards.feature_stream import FeatureStream
 from granctl.shards.index import ShardSet
 from granctl.study.cutplan import CutPlan, Fields
 from granctl.study.imagecuts import SPLIT, Given, Keys, Superclasses, label_names
-from granctl.tree.cluster import commonest_labels, linked_within, nearest_labels, shares
+from granctl.tree.cluster import (
+    commonest_labels,
+    kmeans_within,
+    linked_within,
+    nearest_labels,
+    shares,
+)
 from granctl.tree.keep import chosen_labels
 from granctl.tree.kmeans import Chunks, Groups, streamed_kmeans
 from granctl.tree.labelmap import KeyedBy, LabelMap
@@ -197,12 +203,7 @@ def _labels_plan(asked: _Asked) -> _Part:
             asked.features, [i for i, s in zip(ids, groups.index, strict=True) if s >= 0]
         )
         if spec.method == "kmeans":
-            split = Groups(of_row=superclass, num_clusters=num_of_each)
-            whole = np.arange(len(matrix))
-            found = streamed_kmeans(
-                lambda: iter([(whole, matrix)]), split, spec.seed, asked.progress
-            )
-            cluster = found.cluster
+            cluster = kmeans_within(matrix, superclass, num_of_each, spec.seed, asked.progress)
         else:
             method: Linkage = "ward" if spec.method == "ward" else "average"
             cluster = linked_within(matrix, superclass, num_of_each, method, asked.progress)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from granctl.errors import ClusterCountError
 from granctl.progress import Progress
+from granctl.tree.kmeans import Groups, streamed_kmeans
 from granctl.tree.linkage import Linkage, merges
 
 NAMES_A_CLUSTER = 2
@@ -49,6 +50,30 @@ def shares(sizes: NDArray[np.int64], total: int, noun: str = "images") -> NDArra
             whole[order[room[order] > 0][:left]] = 1
         got += whole
     return got
+
+
+def kmeans_within(
+    features: NDArray[np.float32],
+    superclass: NDArray[np.int64],
+    num_clusters: NDArray[np.int64],
+    seed: int,
+    progress: Progress,
+) -> NDArray[np.int64]:
+    """The cluster of each row inside its superclass, by k-means; see `kmeans.streamed_kmeans`.
+
+    Args:
+        features: shape (n, dim).
+        superclass: shape (n,), from 0, every value up to its greatest in use.
+        num_clusters: shape (num_superclasses,): 1 to the rows of each.
+        seed: each superclass has a stream of its own.
+        progress: told of every stage.
+
+    Returns:
+        Shape (n,): j of the row's superclass, none empty.
+    """
+    whole = np.arange(len(features))
+    groups = Groups(of_row=superclass, num_clusters=num_clusters)
+    return streamed_kmeans(lambda: iter([(whole, features)]), groups, seed, progress).cluster
 
 
 def linked_within(

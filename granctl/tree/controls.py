@@ -23,7 +23,7 @@ def shuffled(
 
     Example:
         >>> cut = Rows(np.arange(5), np.array([0, 0, 1, 2], np.int32))
-        >>> shuffled(cut, np.random.default_rng(2), np.array([0, 0, 0, 1])).values.tolist()
+        >>> shuffled(cut, np.random.default_rng(5), np.array([0, 0, 0, 1])).values.tolist()
         [0, 1, 0, 2]
     """
     with_class = np.flatnonzero(cut.counts > 0)
