@@ -5,8 +5,8 @@ over all chunks move them until they settle. A superclass (a group of rows that 
 own) small enough to be its own sample is clustered exactly and takes no part in the passes.
 
 Why no mini-batches: on two made-up sets of 100,000 x 128, into 300 clusters, the passes ended 0.7 %
-above Lloyd's algorithm in memory in 7 to 9 s of CPU, mini-batches 1.7 % above and 0.1 % below in 5 to
-7 s (in memory: 43 and 113 s). Passes need no learning rate and do not depend on the order of rows.
+above Lloyd's algorithm in memory in 7 to 9 s of CPU; mini-batches 1.7 % above and 0.1 % below, in 5
+to 7 s (in memory: 43 and 113 s). Passes need no learning rate and no shuffled rows.
 """
 
 from __future__ import annotations
