@@ -148,9 +148,10 @@ class Siblings:
     """Shape (num_linked,): their parents."""
 
     @cached_property
-    def starts(self) -> Ints:
-        """Where each parent's children begin in `order`."""
-        return np.flatnonzero(np.diff(self.parent, prepend=-2))
+    def first(self) -> Ints:
+        """Shape (num_linked,): where in `order` the children of the same parent begin."""
+        starts = np.flatnonzero(np.diff(self.parent, prepend=-2))
+        return np.repeat(starts, np.diff(starts, append=len(self.order)))
 
     @cached_property
     def is_last(self) -> Mask:
@@ -161,8 +162,7 @@ class Siblings:
     def before(self, values: Ints) -> Ints:
         """Shape (num_linked,): the sum of `values` over the earlier siblings of each."""
         running = np.cumsum(values) - values
-        sizes = np.diff(self.starts, append=len(values))
-        return running - np.repeat(running[self.starts], sizes)
+        return running - running[self.first]
 
 
 def siblings(places: Ints, parent: Ints, key: Ints) -> Siblings:

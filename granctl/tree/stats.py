@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from granctl.tree.crosstab import group_labels
 from granctl.tree.cuts import depth_cut, level_cut
 from granctl.tree.labelmap import LabelMap
 from granctl.tree.lists import LabelList
@@ -129,6 +128,8 @@ def apart(label_map: LabelMap, target: LabelList) -> dict[str, Any]:
     the map knows; `dropped`: those of them without a class, which do not count; `apart`: distinct
     sets among the others.
     """
+    from granctl.tree.crosstab import group_labels  # a cut that is only made does without it
+
     rows = [label_map.index_of[i] for i in target.ids if i in label_map.index_of]
     group = group_labels(label_map).of_label[np.array(rows, np.int64)]
     with_class = group[group >= 0]
