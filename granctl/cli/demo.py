@@ -31,4 +31,5 @@ def demo(
     )
     report, panels = demo(session.workspace, spec, out, session.progress)
     session.table(*terminal_table(panels))
+    session.progress.note(f"the page: {report.details['page']}")
     session.emit(report)

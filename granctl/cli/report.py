@@ -35,4 +35,5 @@ def report(
     session = Session(workspace, as_json=json, quiet=quiet)
     artefact, panels = report_of(session.workspace, results or [], out, session.progress)
     session.table(*terminal_table(panels))
+    session.progress.note(f"the page: {artefact.details['page']}")
     session.emit(artefact)
