@@ -88,11 +88,18 @@ def near_nodes(taxonomy: Taxonomy, text: str) -> list[str]:
 
 
 def _one_or_two_off(text: str, ids: Iterable[str]) -> list[str]:
-    """Ids of the same length that differ in one or two places, the nearest first."""
-    off = (
-        (sum(a != b for a, b in zip(i, text, strict=True)), i) for i in ids if len(i) == len(text)
-    )
-    return [i for num, i in sorted(pair for pair in off if pair[0] <= 2)[:3] if num]
+    """Ids that differ in one or two places, or by a missing or doubled one, the nearest first."""
+    off = ((_places_off(i, text), i) for i in ids if abs(len(i) - len(text)) <= 1)
+    return [i for num, i in sorted(pair for pair in off if 0 < pair[0] <= 2)[:3]]
+
+
+def _places_off(a: str, b: str) -> int:
+    """In how many places two words differ; of unlike lengths: 1, or 3 if it is more than that."""
+    if len(a) == len(b):
+        return sum(x != y for x, y in zip(a, b, strict=True))
+    longer, shorter = (a, b) if len(a) > len(b) else (b, a)
+    same = next((i for i, c in enumerate(shorter) if c != longer[i]), len(shorter))
+    return 1 if longer[same + 1 :] == shorter[same:] else 3
 
 
 def _normal(text: str) -> str:

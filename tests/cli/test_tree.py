@@ -260,6 +260,7 @@ def test_lists_are_printed(granctl):
 BAD = {
     "unknown name": (["show", "--root", "dogg"], "has no node 'dogg'", "did you mean doggy or dog"),
     "unknown wnid": (["path", "n02084072"], "no node 'n02084072'", "n02084071 (dog)"),
+    "short wnid": (["path", "n0208407"], "no node 'n0208407'", "n02084071 (dog)"),
     "ambiguous": (["path", "dog"], "7 nodes are named 'dog'", "give the id"),
     "ambiguous root": (["show", "--root", "crane"], "n02012849", "give the id"),
     "deep": (["cut", "--depth", 20], "labels reach depth 19", "take --depth 0 to 19"),
