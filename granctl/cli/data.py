@@ -51,4 +51,6 @@ def check(
 
     session = Session(workspace, as_json=json, quiet=quiet)
     record = count_images(session.workspace, name)
+    rows = [[split, f"{num:,}"] for split, num in record["splits"].items()]
+    session.table(f"{name}: {record['labels']:,} labels", ["split", "images"], rows)
     session.answer(str(record["path"]), {"kind": "data", **record, "schema": 1})
