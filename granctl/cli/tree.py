@@ -115,7 +115,8 @@ def cut(
 ) -> None:
     """Cut the tree into a label map: by depth, level, number, nodes, clusters, or at random."""
     from granctl.cli.console import Session
-    from granctl.study.cuts import CLUSTERS, CutSpec, make_cut
+    from granctl.study.cuts import make_cut
+    from granctl.study.cutspec import CLUSTERS, CutSpec
 
     session = Session(workspace, as_json=json, quiet=quiet)
     if per_image:

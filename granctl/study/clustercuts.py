@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from granctl.progress import Progress
 from granctl.shards.feature_stream import FeatureStream
 from granctl.shards.index import ShardSet
 from granctl.study.cutplan import CutPlan, Fields
+from granctl.study.cutspec import CutSpec
 from granctl.study.imagecuts import SPLIT, Given, Keys, Superclasses, label_names
 from granctl.tree.cluster import (
     commonest_labels,
@@ -27,9 +28,6 @@ from granctl.tree.kmeans import Chunks, Groups, streamed_kmeans
 from granctl.tree.labelmap import KeyedBy, LabelMap
 from granctl.tree.linkage import Linkage
 from granctl.tree.taxonomy import Taxonomy
-
-if TYPE_CHECKING:
-    from granctl.study.cuts import CutSpec
 
 HELD_BYTES = 512 << 20
 """Features up to this size are read once and held; larger ones are read again for every pass."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from granctl.errors import BadOptionError
 from granctl.shards.index import ShardSet
 from granctl.study.cutplan import CutPlan, Fields
+from granctl.study.cutspec import CutSpec
 from granctl.study.imagecuts import SPLIT, Given, Keys, Superclasses, label_names
 from granctl.tree.cluster import shares
 from granctl.tree.controls import dealt, shuffled, take_rows
@@ -18,9 +19,6 @@ from granctl.tree.keep import chosen_labels
 from granctl.tree.labelmap import LabelMap
 from granctl.tree.parents import Rows
 from granctl.tree.taxonomy import Taxonomy
-
-if TYPE_CHECKING:  # that module imports this one
-    from granctl.study.cuts import CutSpec
 
 
 def random_plan(spec: CutSpec, taxonomy: Taxonomy) -> CutPlan:
@@ -173,20 +171,3 @@ def each_image_plan(spec: CutSpec, taxonomy: Taxonomy) -> CutPlan:
         keyed_by="image",
         compute=compute,
     )
-
-
-def check_random(spec: CutSpec) -> None:
-    """Checks that a random cut knows how many classes to make, in one way.
-
-    Raises:
-        BadOptionError: neither or both of like and classes; a list beside a map.
-    """
-    if spec.like is None and spec.classes is None:
-        problem = "a cut by random needs it, or --classes"
-        raise BadOptionError("--like", problem, "add --like CUT, or --classes N")
-    if spec.like is not None and spec.classes is not None:
-        problem = "--like says how many classes there are"
-        raise BadOptionError("--classes", problem, "leave one of the two out")
-    if spec.list is not None and (spec.like or spec.within or spec.shards):
-        problem = "the labels are those of --like or --within, or of the images of --shards"
-        raise BadOptionError("--list", problem, "leave --list out")

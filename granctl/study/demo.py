@@ -10,7 +10,8 @@ from granctl.errors import BadOptionError
 from granctl.progress import Progress
 from granctl.shards.write import BuildSpec, build_shards
 from granctl.study.cells import Cell, run_cells
-from granctl.study.cuts import CutSpec, make_cut
+from granctl.study.cuts import make_cut
+from granctl.study.cutspec import CutSpec
 from granctl.study.report import report_of
 from granctl.study.summary import Panel
 from granctl.train.embed import embed

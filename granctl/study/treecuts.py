@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from granctl.errors import BadOptionError, NotCoveredError
 from granctl.study.cutplan import CutPlan, Fields
+from granctl.study.cutspec import CutSpec
 from granctl.study.labelimages import KnownImages, known_images
 from granctl.tree.cuts import (
     depth_cut,
@@ -26,9 +27,6 @@ from granctl.tree.labelmap import LabelMap
 from granctl.tree.lists import LabelList
 from granctl.tree.parents import MOST_IMAGES, Policy, Rows
 from granctl.tree.taxonomy import Taxonomy
-
-if TYPE_CHECKING:  # that module imports this one
-    from granctl.study.cuts import CutSpec
 
 Nodes = NDArray[np.int32]
 

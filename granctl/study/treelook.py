@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from granctl.errors import NothingBelowError
-from granctl.study.cuts import checked_policy, open_taxonomy
+from granctl.study.cuts import open_taxonomy
+from granctl.study.cutspec import checked_policy
 from granctl.tree.cuts import nodes_of_labels
 from granctl.tree.keep import chosen_labels
 from granctl.tree.labelmap import LabelMap
