@@ -115,21 +115,20 @@ def cut(
 ) -> None:
     """Cut the tree into a label map: by depth, level, number, nodes, clusters, or at random."""
     from granctl.cli.console import Session
-    from granctl.study.cuts import make_cut
-    from granctl.study.cutspec import CLUSTERS, CutSpec
+    from granctl.study import cuts, cutspec
 
     session = Session(workspace, as_json=json, quiet=quiet)
     if per_image:
         shards = session.given_or_newest(shards, "shards")
-    if cluster in CLUSTERS:
+    if cluster in cutspec.CLUSTERS:
         features = session.given_or_newest(features, "features")
     way = {"depth": depth, "level": level, "classes": classes, "nodes": nodes, "like": like}
     tree = {"policy": policy, "shallow": shallow, "list": list_, "taxonomy": taxonomy}
     images = {"within": within, "shards": shards, "features": features, "counts": counts}
     given = {**way, **tree, **images, "min_images": min_images, "by": by, "seed": seed}
     flags = {"random": random, "balanced": balanced, "per_image": per_image}
-    spec = CutSpec.from_options(given, cluster=cluster, **flags)
-    session.emit(make_cut(session.workspace, spec, out, session.progress))
+    spec = cutspec.CutSpec.from_options(given, cluster=cluster, **flags)
+    session.emit(cuts.make_cut(session.workspace, spec, out, session.progress))
 
 
 @app.command("show")
