@@ -15,7 +15,7 @@ import pytest
 from granctl.tree.store import load_taxonomy
 
 MANUAL = Path(__file__).parents[2] / "docs" / "commands" / "tree-import.md"
-INAT = Path("/work/shared/data/inat/inat2021_categories.tsv")
+INAT = Path(__file__).parents[3] / "shared/data/inat/inat2021_categories.tsv"
 EDGES = "child,parent\ndog,animal\ncat,animal\npoodle,dog\nanimal,\n"
 
 

@@ -16,7 +16,7 @@ from granctl.tree.import_table import read_table
 from granctl.tree.keep import keep_taxonomy
 from granctl.tree.store import load_taxonomy
 
-INAT = Path("/work/shared/data/inat/inat2021_categories.tsv")
+INAT = Path(__file__).parents[3] / "shared/data/inat/inat2021_categories.tsv"
 RANKS = "kingdom,family,genus,name"
 MORUS = """\
 id,dir,kingdom,family,genus,name
