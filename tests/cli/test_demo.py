@@ -61,7 +61,13 @@ def test_demo_interrupted_goes_on_and_ends_with_the_page(
 ) -> None:
     """Ctrl-C during the runs exits with 130; the same command keeps what was whole and ends."""
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A suite in a shell's background is told to ignore Ctrl-C, and its children with it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     _wait_for(workspace_folder, "runs/*/manifest.json", process)
     os.killpg(process.pid, signal.SIGINT)
