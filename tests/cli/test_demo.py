@@ -67,7 +67,7 @@ def test_demo_interrupted_goes_on_and_ends_with_the_page(
         text=True,
         start_new_session=True,
         # A suite in a shell's background is told to ignore Ctrl-C, and its children with it.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     _wait_for(workspace_folder, "runs/*/manifest.json", process)
     os.killpg(process.pid, signal.SIGINT)
