@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from granctl.files import remove_leftovers
 from granctl.progress import Progress
 
 
@@ -16,7 +17,8 @@ def making_alone(folder: Path, progress: Progress) -> Iterator[None]:
     """Holds the folder's own lock; the system gives it back when the process ends, killed or not.
 
     Where the file system knows no such lock (some network disks) it does without: two makers
-    then write the same bytes, each under temporary names of its own.
+    then write the same bytes, each under temporary names of its own. What a killed maker left
+    half-written is removed.
     """
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -27,6 +29,7 @@ def making_alone(folder: Path, progress: Progress) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX)
         except OSError:
             pass
+        remove_leftovers(folder)
         yield
     finally:
         os.close(handle)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import glob
 import json
 import os
 from collections.abc import Iterator
@@ -66,13 +67,13 @@ def make_folder(path: Path) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path`; on success it becomes `path`, else it is removed.
 
-    The name holds the process id, so that two writers of one artefact do not meet.
+    The name holds the machine and the process, so that two writers of one artefact do not meet.
 
     Raises:
         OutputNotWritableError: no space, read-only, no permission.
     """
     make_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}@{_machine()}.tmp")
     with writing(path):
         try:
             yield temporary
@@ -83,6 +84,29 @@ def replacing(path: Path) -> Iterator[Path]:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes the temporary files that killed processes of this machine left in a folder."""
+    for path in folder.glob(f".*@{glob.escape(_machine())}.tmp"):
+        process = path.name.removesuffix(f"@{_machine()}.tmp").rpartition(".")[2]
+        if process.isdigit() and not _alive(int(process)):
+            with suppress(OSError):
+                path.unlink()
+
+
+def _machine() -> str:
+    return os.uname().nodename
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it lives, and is another user's
+        return True
+    return True
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -59,3 +59,35 @@ def test_killed_maker_holds_nothing(tmp_path: Path) -> None:
         told = Told()
         with making_alone(tmp_path, told):
             assert told.notes == []
+
+
+WRITE = """
+import sys, time
+from pathlib import Path
+from granctl.files import replacing
+with replacing(Path(sys.argv[1])) as temporary:
+    temporary.write_text("half")
+    print("half", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_what_a_killed_maker_left_is_removed(tmp_path: Path) -> None:
+    """The next maker removes its temporary file; that of a living writer stays."""
+    command = [sys.executable, "-c", WRITE, str(tmp_path / "file")]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as dead,
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as living,
+    ):
+        for process in (dead, living):
+            assert process.stdout is not None
+            assert process.stdout.readline() == "half\n"
+        assert len(list(tmp_path.iterdir())) == 2
+        dead.kill()
+        dead.wait()
+        with making_alone(tmp_path, Silent()):
+            pass
+        left = list(tmp_path.iterdir())
+        living.kill()
+    assert len(left) == 1
+    assert f".{living.pid}@" in left[0].name

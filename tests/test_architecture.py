@@ -20,7 +20,7 @@ FLOOR_OF_ROOM = {
     "tree": 3,
     "workspace": 2,
     "spec": 2,
-    "alone": 1,
+    "alone": 2,
     "files": 1,
     "provenance": 0,
     "errors": 0,

@@ -8,7 +8,6 @@ import io
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +77,7 @@ def finish(
         "provenance": provenance(identity, inputs),
     }
     finish_folder(folder, manifest)
-    remove_leftovers(folder)
+    shutil.rmtree(folder / PARTS_NAME, ignore_errors=True)
     return manifest
 
 
@@ -134,13 +133,3 @@ def _write_index(path: Path, parts: Sequence[Part], labels: Sequence[str]) -> st
         if writer is not None:
             writer.close()
     return hasher.hexdigest()
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Removes part files and what killed builds left half-written; the shard set is whole."""
-    shutil.rmtree(folder / PARTS_NAME, ignore_errors=True)
-    for path in folder.glob(".*.tmp"):
-        process = path.name.split(".")[-2]
-        if not (process.isdigit() and Path(f"/proc/{process}").exists()):
-            with suppress(OSError):
-                path.unlink()

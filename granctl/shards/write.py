@@ -17,10 +17,10 @@ from granctl.errors import BadImagesError, NoImagesError, OutputNotWritableError
 from granctl.progress import Progress
 from granctl.provenance import digest as digest_of
 from granctl.shards.buildspec import BuildSpec, ClassLookup
-from granctl.shards.finish import BAD_NAME, finish, remove_leftovers, write_bad
+from granctl.shards.finish import BAD_NAME, finish, write_bad
 from granctl.shards.index import ShardSet
 from granctl.shards.listing import SPLITS, Source
-from granctl.shards.pack import BadMembers, Part, pack_shard, read_part
+from granctl.shards.pack import PARTS_NAME, BadMembers, Part, pack_shard, read_part
 from granctl.shards.plan import PlannedShard, plan_shards
 from granctl.shards.selection import chosen_splits, classes_of_labels
 from granctl.shards.sources import open_source
@@ -57,7 +57,7 @@ def build_shards(
         begin_folder(folder, spec_digest, identity, inputs)
     with making_alone(folder, progress):
         if folder_state(folder, spec_digest) == "whole":
-            remove_leftovers(folder)
+            shutil.rmtree(folder / PARTS_NAME, ignore_errors=True)
             return _found_whole(folder, spec, spec_digest)
         planned, sizes = _planned(source, split_of, classes, spec)
         parts, bad = _write_missing(folder, planned, sizes, source, classes, spec, progress)

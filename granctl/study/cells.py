@@ -10,6 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from granctl.errors import WorkerDiedError
@@ -79,13 +80,25 @@ def _check_needs(cells: Sequence[Cell]) -> None:
 
 
 def _prepare_worker() -> None:
-    """Ctrl-C reaches the parent alone, which ends the workers; one thread each."""
+    """Ctrl-C reaches the parent alone, which ends the workers; one thread each.
+
+    A worker that is ended unwinds, so that what it was writing is removed.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _unwind)
     os.environ["OMP_NUM_THREADS"] = "1"
 
 
+def _unwind(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
 def _work(cell: Cell, root: Path, paths: Mapping[str, Path]) -> Artefact:
-    return cell.work(Workspace(root), progress=Silent(), **cell.params, **paths)
+    try:
+        return cell.work(Workspace(root), progress=Silent(), **cell.params, **paths)
+    except SystemExit as ended:
+        # The pool would hand it to the parent as the cell's result, and take the next cell.
+        os._exit(int(ended.code or 0))
 
 
 def _end(pool: ProcessPoolExecutor, *, finished: bool) -> None:

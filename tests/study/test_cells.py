@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from granctl.errors import BadOptionError, WorkerDiedError
+from granctl.files import replacing
 from granctl.progress import Progress, Silent
 from granctl.study.cells import Cell, run_cells
 from granctl.workspace import Artefact, Workspace
@@ -38,6 +39,22 @@ def die(workspace: Workspace, progress: Progress) -> Artefact:
 def sleep(workspace: Workspace, progress: Progress) -> Artefact:
     (workspace.root / "asleep").write_text(str(os.getpid()))
     time.sleep(600)
+    raise AssertionError
+
+
+def write_slowly(workspace: Workspace, progress: Progress) -> Artefact:
+    with replacing(workspace.root / "slow") as temporary:
+        temporary.write_text("half")
+        (workspace.root / "asleep").write_text(str(os.getpid()))
+        time.sleep(600)
+    raise AssertionError
+
+
+def fail_late(workspace: Workspace, progress: Progress) -> Artefact:
+    for _ in range(600):
+        if (workspace.root / "asleep").exists():
+            raise BadOptionError("--depth", "19 is too deep", "the deepest is 18")
+        time.sleep(0.05)
     raise AssertionError
 
 
@@ -90,3 +107,10 @@ def test_cells_that_do_not_fit_are_refused(workspace: Workspace, cells: list[Cel
     """Names are unique, and a cell stands after those it needs."""
     with pytest.raises(ValueError, match="needs a later cell"):
         run_cells(workspace, cells, 1, Silent())
+
+
+def test_ended_worker_leaves_nothing_half_written(workspace: Workspace) -> None:
+    """The fault of one cell ends the others, and what they were writing is removed."""
+    with pytest.raises(BadOptionError):
+        run_cells(workspace, [_cell("a", write_slowly), _cell("b", fail_late)], 2, Silent())
+    assert [p.name for p in workspace.root.iterdir()] == ["asleep"]
