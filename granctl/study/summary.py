@@ -84,8 +84,10 @@ class Panel:
     coarsest: str | None
 
 
-def t_quantile(df: int) -> float:
-    """The 0.975 quantile of Student's t with `df` >= 1 degrees of freedom, to 1e-10.
+def t_quantile(df: int, two_sided: float = 0.95) -> float:
+    """Within +- how many deviations `two_sided` of Student's t lies, to 1e-10; `df` is 1 or more.
+
+    The default is the 0.975 quantile, 0.9 the 0.95 quantile.
 
     By bisection on the finite sums of Abramowitz and Stegun 26.7.3 and 26.7.4, so that a report
     need not load scipy.
@@ -97,7 +99,7 @@ def t_quantile(df: int) -> float:
     low, high = 0.0, 13.0  # t(0.975, 1) is 12.7
     while high - low > 1e-11:
         middle = (low + high) / 2
-        low, high = (middle, high) if _t_two_sided(middle, df) < 0.95 else (low, middle)
+        low, high = (middle, high) if _t_two_sided(middle, df) < two_sided else (low, middle)
     return (low + high) / 2
 
 
@@ -127,7 +129,7 @@ def estimate(values: Sequence[float]) -> Estimate:
 
 def difference(results: Sequence[Result], reference: Sequence[Result]) -> Estimate | None:
     """top-1 of `results` less `reference`, paired by seed; None where no seed is in both."""
-    ours, theirs = _by_seed(results), _by_seed(reference)
+    ours, theirs = by_seed(results), by_seed(reference)
     pairs = [ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())]
     return estimate(pairs) if pairs else None
 
@@ -249,7 +251,7 @@ def _classes(results: Sequence[Result]) -> float:
     return fmean(r["source"]["classes_present"] for r in results)
 
 
-def _by_seed(results: Sequence[Result]) -> dict[int, float]:
+def by_seed(results: Sequence[Result]) -> dict[int, float]:
     """Seed -> top-1; several label maps of one seed (random controls) count as their mean."""
     values: dict[int, list[float]] = defaultdict(list)
     for result in results:
