@@ -18,6 +18,7 @@ from granctl.errors import (
     listing,
 )
 from granctl.shards.listing import SPLIT_OF_FOLDER, SPLITS, Listing
+from granctl.shards.names import Names
 
 IMAGE_SUFFIXES = frozenset(
     {
@@ -97,7 +98,7 @@ def _listing(files: list[tuple[_File, str, int]], num_others: int, num_outside: 
     labels = tuple(sorted({label for _, label, _ in files}))
     index_of_label = {label: i for i, label in enumerate(labels)}
     return Listing(
-        names=[file.name for file, _, _ in files],
+        names=Names.of(file.name for file, _, _ in files),
         labels=labels,
         label_of=np.array([index_of_label[label] for _, label, _ in files], dtype=np.int32),
         split_of=np.array([split for _, _, split in files], dtype=np.int8),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from granctl.shards.names import Names
 
 SPLITS = ("train", "val", "test")
 """Every split that a shard set may have, in the order in which it lists them."""
@@ -17,9 +18,12 @@ SPLIT_OF_FOLDER = {"train": "train", "val": "val", "validation": "val", "test": 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Listing:
-    """All images of a source, in its own order, which never depends on the file system's."""
+    """All images of a source, in its own order, which never depends on the file system's.
 
-    names: Sequence[str]
+    It is made of arrays, so that 14 million images take about 60 bytes each and their names.
+    """
+
+    names: Names
     """Where each image lies inside the source; unique."""
     labels: tuple[str, ...]
     """Label ids, sorted."""
@@ -29,17 +33,27 @@ class Listing:
     """Shape (n,): index into `SPLITS`."""
     sizes: NDArray[np.int64]
     """Shape (n,): bytes."""
+    lies_at: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Shape (n,): rank by which reading is sequential on the disk (file, then offset); it decides
+    nothing but speed. Left out, it is the order of the listing."""
     num_others: int = 0
     """Files that are no images."""
     num_outside: int = 0
     """Images that lie in no class folder; they are left out."""
+    rejected: tuple[tuple[str, str], ...] = ()
+    """Name and problem of what claims to be an image and is never read: links and devices inside
+    a tar, names that lead out of it, members that the file's end cuts off."""
+
+    def __post_init__(self) -> None:
+        if len(self.lies_at) != len(self.names):
+            object.__setattr__(self, "lies_at", np.arange(len(self.names), dtype=np.int64))
 
     def __len__(self) -> int:
         return len(self.names)
 
 
 class Source(Protocol):
-    """A listing and the bytes behind it."""
+    """A listing and the bytes behind it; it may be pickled, and used after a fork."""
 
     name: str
     """For file names and messages; no part of any identity."""

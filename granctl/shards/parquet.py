@@ -10,6 +10,7 @@ import numpy as np
 
 from granctl.errors import SourceLayoutError
 from granctl.shards.listing import SPLIT_OF_FOLDER, SPLITS, Listing
+from granctl.shards.names import Names
 
 
 class ParquetSource:
@@ -33,7 +34,7 @@ class ParquetSource:
         names = tuple(sorted(set(labels)))
         index_of_label = {label: i for i, label in enumerate(names)}
         self.listing = Listing(
-            names=table["name"].to_pylist(),
+            names=Names.of(table["name"].to_pylist()),
             labels=names,
             label_of=np.array([index_of_label[label] for label in labels], dtype=np.int32),
             split_of=table["split"].to_numpy().astype(np.int8),
