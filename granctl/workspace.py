@@ -25,7 +25,7 @@ from granctl.errors import (
 from granctl.files import make_folder, read_json, write_bytes, write_json
 from granctl.provenance import plain, provenance, short
 
-Kind = Literal["taxonomy", "label-map", "shards", "run", "features", "result", "report"]
+Kind = Literal["taxonomy", "label-map", "shards", "run", "features", "result", "report", "study"]
 
 _FOLDER_OF_KIND: dict[Kind, str] = {
     "taxonomy": "taxonomies",
@@ -35,6 +35,7 @@ _FOLDER_OF_KIND: dict[Kind, str] = {
     "features": "features",
     "result": "results",
     "report": "reports",
+    "study": "studies",
 }
 _MAKER_OF_KIND: dict[Kind, str] = {
     "taxonomy": "granctl tree import",
@@ -44,6 +45,7 @@ _MAKER_OF_KIND: dict[Kind, str] = {
     "features": "granctl embed",
     "result": "granctl transfer",
     "report": "granctl report",
+    "study": "granctl sweep run",
 }
 
 SPEC_NAME = "spec.json"

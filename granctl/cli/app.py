@@ -9,6 +9,7 @@ from granctl.cli import (
     demo,
     report,
     shards,
+    sweep,
     train,
     tree,
     tree_compare,
@@ -31,6 +32,7 @@ app.command("pretrain")(train.pretrain)
 app.add_typer(train.recipes, name="recipes")
 app.command("report")(report.report)
 app.add_typer(shards.app, name="shards")
+app.add_typer(sweep.app, name="sweep")
 app.command("transfer")(train.transfer)
 app.add_typer(tree.app, name="tree")
 tree.app.add_typer(tree_compare.app)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PLAIN_LINE_EVERY_S = 5.0
+FOLLOW_EVERY_S = 2.0
 
 
 class Session:
@@ -70,6 +71,21 @@ class Session:
         from granctl.cli.terminal import table_of
 
         self.stderr.print(table_of(title, columns, rows))
+
+    def follow(
+        self,
+        read: Callable[[], dict[str, Any]],
+        table: Callable[[dict[str, Any]], tuple[str, list[str], list[list[str]]]],
+        ended: Callable[[dict[str, Any]], bool],
+    ) -> dict[str, Any]:
+        """Shows a table anew every two seconds until what is read has ended; returns the last."""
+        from granctl.cli.terminal import live, table_of
+
+        with live(self.stderr) as view:
+            while not ended(found := read()):
+                view.update(table_of(*table(found)), refresh=True)
+                time.sleep(FOLLOW_EVERY_S)
+        return found
 
 
 class _PlainProgress:

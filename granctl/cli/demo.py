@@ -23,12 +23,9 @@ def demo(
     from granctl.cli.console import Session
     from granctl.study.demo import DemoSpec, demo
     from granctl.study.table import terminal_table
-    from granctl.train.recipe import load_recipe
 
     session = Session(workspace, as_json=json, quiet=quiet)
-    spec = DemoSpec(
-        recipe=load_recipe(recipe), seeds=seeds, processes=processes, per_class=per_class
-    )
+    spec = DemoSpec(recipe=recipe, seeds=seeds, processes=processes, per_class=per_class)
     report, panels = demo(session.workspace, spec, out, session.progress)
     session.table(*terminal_table(panels))
     session.progress.note(f"the page: {report.details['page']}")

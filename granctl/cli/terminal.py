@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
@@ -25,6 +26,11 @@ def table_of(title: str, columns: list[str], rows: list[list[str]]) -> Table:
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return table
+
+
+def live(stderr: Console) -> Live:
+    """A place in the terminal whose content is replaced."""
+    return Live(console=stderr, transient=True, auto_refresh=False)
 
 
 class TerminalProgress:

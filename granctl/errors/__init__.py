@@ -40,6 +40,7 @@ from granctl.errors.shards import (
     UnsafeLinkError,
 )
 from granctl.errors.study import (
+    CellsFailedError,
     FeaturesMismatchError,
     FeaturesNotFiniteError,
     KeyedApartError,
@@ -47,6 +48,7 @@ from granctl.errors.study import (
     NoFeaturesError,
     NotAResultError,
     NothingToCompareError,
+    UnknownStudyError,
     WorkerDiedError,
 )
 from granctl.errors.train import (
@@ -83,6 +85,7 @@ __all__ = [
     "BadNodesFileError",
     "BadOptionError",
     "BeyondTreeError",
+    "CellsFailedError",
     "CheckpointMismatchError",
     "ClusterCountError",
     "DataError",
@@ -124,6 +127,7 @@ __all__ = [
     "UnknownListError",
     "UnknownNodeError",
     "UnknownRecipeError",
+    "UnknownStudyError",
     "UnsafeLinkError",
     "UserError",
     "WorkerDiedError",

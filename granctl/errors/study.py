@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from granctl.errors.root import DataError, RunError, UserError, listing
+from granctl.errors.root import DataError, RunError, UserError, did_you_mean, listing, near
 
 
 class MixedResultsError(UserError):
@@ -83,4 +83,25 @@ class NoFeaturesError(UserError):
         super().__init__(
             f"{path} has no image of {len(labels)} of the {of} labels: {listing(labels)}",
             "embed a shard set that has them, or leave them out with another --list",
+        )
+
+
+class UnknownStudyError(UserError):
+    """A study that does not come with granctl, and no such file."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(
+            f"no study is named {name!r}, and there is no such file",
+            did_you_mean(near(name, known), f"known: {', '.join(known)}; or a TOML file"),
+        )
+
+
+class CellsFailedError(RunError):
+    """Cells of a study failed; the others are whole."""
+
+    def __init__(self, faults: Sequence[str], left: int) -> None:
+        waiting = f", and {left} that need them were not begun" if left else ""
+        super().__init__(
+            f"{len(faults)} cells of the study failed{waiting}: {listing(faults)}",
+            "mend the cause; the same command goes on with what is missing",
         )

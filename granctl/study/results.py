@@ -37,8 +37,8 @@ _REQUIRED_OF_SOURCE: dict[str, type | tuple[type, ...]] = {
 def load_results(source: Workspace | Sequence[Path]) -> list[dict[str, Any]]:
     """Every whole result of a workspace, or of the given files and folders, each once.
 
-    A path may be a result.json, the folder of one result, or a folder of such folders. The order
-    is that of the paths; within a folder, by name.
+    A path may be a result.json, the folder of one result, a folder of such folders, or the folder
+    of a study. The order is that of the paths; within a folder, by name.
 
     Raises:
         MissingInputError: a path does not exist or holds no result.
@@ -89,15 +89,22 @@ def _whole_results(folder: Path) -> list[Path]:
 
 
 def _results_at(path: Path) -> list[Path]:
-    hint = "name a result.json, its folder, or a folder of results"
+    hint = "name a result.json, its folder, a folder of results, or the folder of a study"
     if path.is_file():
         return [path]
     if (path / RESULT_NAME).is_file():
         return [path / RESULT_NAME]
-    found = _whole_results(path) if path.is_dir() else []
+    found = _of_study(path) or (_whole_results(path) if path.is_dir() else [])
     if not found:
         raise MissingInputError("result", path, hint)
     return found
+
+
+def _of_study(folder: Path) -> list[Path]:
+    """The whole results that the ledger in a study's folder names; it may be under way."""
+    records = [read_json(path) for path in sorted((folder / "cells").glob("*.json"))]
+    paths = [Path(r["path"]) for r in records if r.get("kind") == "result"]
+    return [path for path in paths if (path.parent / MANIFEST_NAME).is_file()]
 
 
 def _checked(path: Path, record: dict[str, Any]) -> dict[str, Any]:

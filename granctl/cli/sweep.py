@@ -1,0 +1,132 @@
+"""`granctl sweep`: a study from one file: its plan, its runs, how far it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from granctl.cli.options import Json, Quiet, WorkspaceFolder
+
+app = typer.Typer(help="Run a whole study from one file.", no_args_is_help=True)
+
+StudyFile = Annotated[
+    str,
+    typer.Argument(
+        metavar="STUDY", help="A TOML file, or the name of a study that comes with granctl."
+    ),
+]
+Rate = Annotated[
+    float | None,
+    typer.Option("--rate", help="Images a second of one device, to state hours.", min=0.001),
+]
+
+
+@app.command("list")
+def list_studies(
+    json: Json = False, quiet: Quiet = False, workspace: WorkspaceFolder = None
+) -> None:
+    """List the studies that come with granctl, a line each: name, tab, what it asks."""
+    from granctl.cli.console import Session
+    from granctl.study.studyfile import study_sentences
+
+    session = Session(workspace, as_json=json, quiet=quiet)
+    found = study_sentences()
+    lines = "\n".join(f"{name}\t{about}" for name, about in found.items())
+    session.answer(lines, {"kind": "studies", "studies": found, "schema": 1})
+
+
+@app.command()
+def init(
+    study: StudyFile,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The file to write.", show_default="NAME.toml")
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    workspace: WorkspaceFolder = None,
+) -> None:
+    """Copy a study that comes with granctl, to be changed."""
+    from granctl.cli.console import Session
+    from granctl.study.studyfile import copy_study
+
+    session = Session(workspace, as_json=json, quiet=quiet)
+    path = copy_study(study, out)
+    session.answer(str(path), {"kind": "study-file", "path": str(path), "schema": 1})
+
+
+@app.command()
+def plan(
+    study: StudyFile,
+    rate: Rate = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    workspace: WorkspaceFolder = None,
+) -> None:
+    """Print the cells of a study, and what it costs; nothing is run."""
+    from granctl.cli.console import Session
+    from granctl.study.costs import costs_of
+    from granctl.study.plantable import cost_notes, cost_table, plan_record, plan_text
+    from granctl.study.studyfile import load_study
+    from granctl.study.studyplan import plan_study
+
+    session = Session(workspace, as_json=json, quiet=quiet)
+    planned = plan_study(load_study(study))
+    costs = costs_of(session.workspace, planned, rate, session.progress)
+    session.table(*cost_table(costs))
+    for line in cost_notes(planned, costs):
+        session.progress.note(line)
+    session.answer(plan_text(planned), plan_record(planned, costs))
+
+
+@app.command()
+def run(
+    study: StudyFile,
+    processes: Annotated[
+        int, typer.Option("--processes", help="Cells at a time, of one thread each.")
+    ] = 1,
+    cell: Annotated[
+        list[str] | None,
+        typer.Option("--cell", help="Only this cell and what it needs; may be given again."),
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    workspace: WorkspaceFolder = None,
+) -> None:
+    """Make what is missing of a study; the same command goes on after any end."""
+    from granctl.cli.console import Session
+    from granctl.study.studyfile import load_study
+    from granctl.study.sweep import run_study
+
+    session = Session(workspace, as_json=json, quiet=quiet)
+    session.emit(
+        run_study(session.workspace, load_study(study), processes, session.progress, cell or ())
+    )
+
+
+@app.command()
+def status(
+    study: StudyFile,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it again every two seconds until it is whole.")
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    workspace: WorkspaceFolder = None,
+) -> None:
+    """Say how far a study is: cells by stage and state, and the time left."""
+    from granctl.cli.console import Session
+    from granctl.study.plantable import is_whole, status_table, status_text
+    from granctl.study.studyfile import load_study
+    from granctl.study.sweep import status_of
+
+    session = Session(workspace, as_json=json, quiet=quiet)
+    asked = load_study(study)
+
+    def read() -> dict[str, Any]:
+        return status_of(session.workspace, asked)
+
+    found = session.follow(read, status_table, is_whole) if watch else read()
+    session.table(*status_table(found))
+    session.answer(status_text(found), found)

@@ -1,0 +1,132 @@
+"""Running a study: what is missing of it, in order of need; and how far it is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from granctl.alone import making_alone
+from granctl.errors import BadOptionError
+from granctl.progress import Progress
+from granctl.provenance import plain, provenance
+from granctl.study.cells import Cell, run_cells
+from granctl.study.ledger import STATES, FolderLedger
+from granctl.study.studyfile import SCHEMA, Study
+from granctl.study.studyplan import STAGES, StudyPlan, plan_study, slug
+from granctl.workspace import Artefact, Workspace, begin_folder, finish_folder, folder_state
+
+
+def place_of(workspace: Workspace, study: Study) -> Path:
+    """The study's folder in a workspace."""
+    return workspace.place("study", slug(study.name), study.digest)
+
+
+def run_study(
+    workspace: Workspace,
+    study: Study,
+    processes: int,
+    progress: Progress,
+    only: Sequence[str] = (),
+) -> Artefact:
+    """Makes every cell that is not whole; a cell that fails takes those with it that need it.
+
+    Args:
+        workspace: where everything goes.
+        study: what is asked.
+        processes: at least 1, of one thread each.
+        progress: told each cell.
+        only: names of cells; they and all that they need. None named: all.
+
+    Raises:
+        SpecError: the study contradicts itself.
+        BadOptionError: `only` names no cell, or there is no process.
+        CellsFailedError: cells failed; all others are whole.
+        WorkerDiedError: a process was killed.
+    """
+    if processes < 1:
+        raise BadOptionError("--processes", f"{processes} is below 1", "give 1 or more")
+    plan = plan_study(study)
+    cells = _chosen(plan.cells, only)
+    folder = place_of(workspace, study)
+    asked = {**plain(study), "folder": None}
+    if folder_state(folder, study.digest) == "absent":
+        begin_folder(folder, study.digest, asked, {})
+    with making_alone(folder, progress):
+        ledger = FolderLedger(folder)
+        done = run_cells(workspace, cells, processes, progress, ledger, keep_going=True)
+        whole = len(done) == len(plan.cells)
+        made = whole and folder_state(folder, study.digest) != "whole"
+        details = _details(plan, done)
+        if made:
+            head = {"kind": "study", "schema": SCHEMA, "digest": study.digest}
+            finish_folder(folder, {**head, **details, "provenance": provenance(asked, {})})
+    return Artefact(kind="study", path=folder, digest=study.digest, made=made, details=details)
+
+
+def _chosen(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
+    """The named cells and all that they need, in order; all cells where none is named."""
+    by_name = {cell.name: cell for cell in cells}
+    if unknown := [name for name in only if name not in by_name]:
+        hint = "`granctl sweep plan STUDY` lists the cells"
+        raise BadOptionError("--cell", f"{unknown[0]!r} is no cell of the study", hint)
+    if not only:
+        return list(cells)
+    wanted, open_ = set[str](), list(only)
+    while open_:
+        name = open_.pop()
+        if name not in wanted:
+            wanted.add(name)
+            open_ += by_name[name].needs.values()
+    return [cell for cell in cells if cell.name in wanted]
+
+
+def _details(plan: StudyPlan, done: Mapping[str, Artefact]) -> dict[str, Any]:
+    results = [str(done[c.name].path) for c in plan.of_stage("transfer") if c.name in done]
+    runs = [str(done[c.name].path) for c in plan.of_stage("pretrain") if c.name in done]
+    return {
+        "name": plan.study.name,
+        "cells": len(plan.cells),
+        "whole": len(done),
+        "runs": runs,
+        "results": results,
+    }
+
+
+def status_of(workspace: Workspace, study: Study) -> dict[str, Any]:
+    """How far a study is; nothing is run.
+
+    The fields: name, path, cells (number), states (state -> number), stages (stage -> state ->
+    number), failed (cell -> error), seconds_left (of one process: the mean time of the finished
+    cells of each stage times those that are left; None until each such stage has one).
+
+    Raises:
+        SpecError: the study contradicts itself.
+    """
+    plan = plan_study(study)
+    folder = place_of(workspace, study)
+    entries = FolderLedger(folder).entries(plan.cells)
+    counts = Counter((e.stage, e.state) for e in entries)
+    stages = {
+        stage: {state: counts[stage, state] for state in STATES}
+        for stage in STAGES
+        if any(e.stage == stage for e in entries)
+    }
+    took = {
+        stage: [e.seconds for e in entries if e.stage == stage and e.seconds is not None]
+        for stage in stages
+    }
+    left = {stage: sum(n for s, n in row.items() if s != "done") for stage, row in stages.items()}
+    known = all(took[stage] for stage, num in left.items() if num)
+    seconds = sum(sum(took[s]) / len(took[s]) * n for s, n in left.items() if n) if known else None
+    return {
+        "name": study.name,
+        "path": str(folder),
+        "cells": len(entries),
+        "states": {state: sum(e.state == state for e in entries) for state in STATES},
+        "stages": stages,
+        "failed": {e.cell: e.error for e in entries if e.state == "failed"},
+        "running": [e.cell for e in entries if e.state == "running"],
+        "seconds_left": None if seconds is None else round(seconds, 1),
+    }

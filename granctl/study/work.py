@@ -1,0 +1,110 @@
+"""The work of a study's cells: functions that worker processes call by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from granctl.progress import Progress
+from granctl.shards.write import BuildSpec, build_shards
+from granctl.spec import parse
+from granctl.study.cuts import make_cut
+from granctl.study.cutspec import CutSpec
+from granctl.study.studyfile import TaxonomyTable
+from granctl.train.embed import embed
+from granctl.train.pretrain import PretrainSpec, pretrain
+from granctl.train.recipe import Recipe
+from granctl.train.targets import given_target, open_target
+from granctl.train.transfer import transfer
+from granctl.train.transferspec import Method, TransferSpec
+from granctl.workspace import Artefact, Workspace
+
+
+def import_taxonomy(workspace: Workspace, progress: Progress, table: TaxonomyTable) -> Artefact:
+    """Reads the study's own hierarchy."""
+    from granctl.tree.import_edges import read_edges
+    from granctl.tree.import_folders import read_folders
+    from granctl.tree.import_json import read_json_tree
+    from granctl.tree.import_table import read_table
+    from granctl.tree.keep import keep_taxonomy
+
+    path = Path(table.path)
+    imported = {
+        "table": lambda: read_table(path, table.columns, table.id, table.root),
+        "edges": lambda: read_edges(path, table.columns, table.root),
+        "folders": lambda: read_folders(path, ids=table.ids, ranks=table.ranks, root=table.root),
+        "json": lambda: read_json_tree(path, table.root),
+    }[table.form]()
+    return keep_taxonomy(workspace, imported, None, progress)
+
+
+def shards_of(
+    workspace: Workspace, progress: Progress, source: str, options: Mapping[str, Any]
+) -> Artefact:
+    """Builds the study's shard set."""
+    return build_shards(workspace, build_spec(source, options), None, progress)
+
+
+def build_spec(source: str, options: Mapping[str, Any]) -> BuildSpec:
+    """The build that a study's `source` and `build` table mean.
+
+    Raises:
+        SpecError: an unknown option, or one of another type.
+    """
+    return parse(BuildSpec, {"source": source, **options}, "the study's table build")
+
+
+def cut(workspace: Workspace, progress: Progress, spec: CutSpec, **paths: Path | None) -> Artefact:
+    """Makes a cut; `paths` are those of its fields that other cells made."""
+    return make_cut(workspace, replace(spec, **cast(Any, paths)), None, progress)
+
+
+def pretrain_on(
+    workspace: Workspace,
+    progress: Progress,
+    shards: Path,
+    labels: Path,
+    recipe: Recipe,
+    seed: int,
+    images: int | None,
+) -> Artefact:
+    """Pretrains under a label map."""
+    spec = PretrainSpec(shards=shards, labels=labels, recipe=recipe, seed=seed, images=images)
+    return pretrain(workspace, spec, None, progress)
+
+
+def embed_with(workspace: Workspace, progress: Progress, run: Path, shards: Path) -> Artefact:
+    """Embeds the training images, for clusters."""
+    return embed(workspace, run, shards, "train", None, progress)
+
+
+def transfer_to(
+    workspace: Workspace,
+    progress: Progress,
+    target: str,
+    method: Method,
+    seed: int,
+    per_class: int | None,
+    steps: int | None,
+    recipe: Recipe | None = None,
+    run: Path | None = None,
+    shards: Path | None = None,
+    labels: Path | None = None,
+) -> Artefact:
+    """Measures a run, or none, on a target; `shards` and `labels` are the study's own."""
+    if shards is not None and labels is not None:
+        goal = replace(given_target(shards, labels), name=target)
+    else:
+        goal = open_target(workspace, target, progress)
+    spec = TransferSpec(
+        target=goal,
+        method=method,
+        run=run,
+        recipe=recipe,
+        per_class=per_class,
+        steps=steps,
+        seed=seed,
+    )
+    return transfer(workspace, spec, None, progress)

@@ -1,0 +1,157 @@
+"""Study files: ranges, faults all at once, and plans that are the same for the same file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from granctl.errors import BadOptionError, SpecError, UnknownStudyError
+from granctl.study.studyfile import load_study, study_names
+from granctl.study.studyplan import plan_study
+
+HEAD = """
+recipe = "embedded-resnet"
+seeds = 2
+targets = ["source@leaf"]
+"""
+LEAF = "[[cut]]\nlevel = 0\n"
+
+
+def study_file(folder: Path, text: str, head: str = HEAD) -> str:
+    path = folder / "mine.toml"
+    path.write_text(head + text)
+    return str(path)
+
+
+def names(folder: Path, text: str, stage: str = "cut") -> list[str]:
+    plan = plan_study(load_study(study_file(folder, text)))
+    return [cell.name for cell in plan.of_stage(stage)]
+
+
+def test_lists_and_ranges_make_a_cut_each(tmp_path: Path) -> None:
+    """Single values, lists, inclusive ranges and geometric ranges."""
+    text = (
+        LEAF + '[[cut]]\ndepth = "5..7"\n[[cut]]\nclasses = "10..80*2"\n[[cut]]\nlevel = [2, 4]\n'
+    )
+    assert set(names(tmp_path, text)) == {
+        "cut.leaf",
+        *(f"cut.depth-{d}" for d in (5, 6, 7)),
+        *(f"cut.classes-{n}" for n in (10, 20, 40, 80)),
+        "cut.level-2",
+        "cut.level-4",
+    }
+
+
+def test_the_same_file_gives_the_same_plan(tmp_path: Path) -> None:
+    """Names and order follow from the text alone; the sentence about it is no part of it."""
+    first = load_study(study_file(tmp_path, LEAF))
+    again = load_study(study_file(tmp_path, LEAF, head=f'about = "words"\n{HEAD}'))
+    assert first.digest == again.digest
+    assert [c.name for c in plan_study(first).cells] == [c.name for c in plan_study(again).cells]
+    assert first.digest != load_study(study_file(tmp_path, LEAF + "[[cut]]\nlevel = 1\n")).digest
+
+
+def test_seeds_are_paired(tmp_path: Path) -> None:
+    """Every source, and training alone, has every seed once."""
+    runs = names(tmp_path, LEAF + "[[cut]]\ndepth = 5\n", "pretrain")
+    assert runs == ["run.leaf.s0", "run.depth-5.s0", "run.leaf.s1", "run.depth-5.s1"]
+    transfers = names(tmp_path, LEAF, "transfer")
+    assert [t.split(".")[:2] for t in transfers] == [
+        ["leaf", "s0"],
+        ["scratch", "s0"],
+        ["leaf", "s1"],
+        ["scratch", "s1"],
+    ]
+
+
+def test_clusters_come_after_the_run_that_they_need(tmp_path: Path) -> None:
+    """Cut -> run of a seed of its own -> features -> clusters -> runs on them."""
+    text = LEAF + '[[cut]]\ncluster = "kmeans"\nper_image = true\nclasses = 20\nfeatures = "leaf"\n'
+    plan = plan_study(load_study(study_file(tmp_path, text)))
+    by_name = {cell.name: cell for cell in plan.cells}
+    clusters = by_name["cut.kmeans-20-free"]
+    assert clusters.needs == {"features": "features.leaf", "shards": "shards"}
+    assert by_name["features.leaf"].needs["run"] == "run.leaf.s1000"
+    place = {cell.name: i for i, cell in enumerate(plan.cells)}
+    assert all(place[need] < place[c.name] for c in plan.cells for need in c.needs.values())
+
+
+def test_maps_drawn_for_each_seed_have_a_cell_each(tmp_path: Path) -> None:
+    """`draws = "each-seed"`: another random map a seed, made with that seed."""
+    text = LEAF + '[[cut]]\nrandom = true\nlike = "leaf"\ndraws = "each-seed"\n'
+    plan = plan_study(load_study(study_file(tmp_path, text)))
+    maps = {
+        c.name: c.params["spec"].seed for c in plan.cells if "random" in c.name and c.stage == "cut"
+    }
+    assert maps == {"cut.random-like-leaf.s0": 0, "cut.random-like-leaf.s1": 1}
+
+
+def test_equal_steps_raise_the_epochs_of_smaller_sources(tmp_path: Path) -> None:
+    """A source of a quarter of the images sees each four times as often."""
+    head = HEAD + 'equal = "steps"\nimages = 8000\n[set]\nepochs = 2\n'
+    text = LEAF + "[[cut]]\ndepth = 5\nimages = 2000\n"
+    plan = plan_study(load_study(study_file(tmp_path, text, head)))
+    params = {c.name: c.params for c in plan.of_stage("pretrain")}
+    assert params["run.leaf.s0"]["recipe"].epochs == 2
+    assert params["run.depth-5.s0"]["recipe"].epochs == 8
+    assert params["run.depth-5.s0"]["images"] == 2000
+
+
+def test_scratch_for_as_many_images_as_pretraining_and_transfer(tmp_path: Path) -> None:
+    """`same-images`: the steps of a transfer and those that pretraining's images would take."""
+    head = HEAD + 'scratch = "same-images"\nimages = 6400\n[set]\nepochs = 2\n'
+    plan = plan_study(load_study(study_file(tmp_path, LEAF, head)))
+    (steps,) = {c.params["steps"] for c in plan.of_stage("transfer") if "scratch" in c.name}
+    assert steps == plan.recipe.finetune.steps + 2 * 6400 // plan.recipe.scratch.batch_size
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[[cut]]\ndepth = 5\nlevel = 2\n", "contradict each other"),
+        ("[[cut]]\nname = 'x'\n", "says no way to cut"),
+        ("[[cut]]\ndpth = 5\n", "did you mean depth"),
+        ("[[cut]]\ndepth = [5, 6]\nclasses = [2, 3]\n", "only one of them can be a list"),
+        ("[[cut]]\ncluster = 'kmeans'\nclasses = 5\n", "features: missing"),
+        (LEAF + LEAF, "cut leaf: twice"),
+        (LEAF + "[[cut]]\nrandom = true\nlike = 'leav'\n", "did you mean leaf"),
+        (LEAF + "[[cut]]\nname='r'\nrandom = true\nlike = 'r'\n", "made from itself"),
+        ("[[cut]]\ndepth = 5\n", "known: depth-5"),
+    ],
+)
+def test_faults_of_a_study_are_named(tmp_path: Path, text: str, words: str) -> None:
+    """What contradicts itself, is misspelt, or refers to nothing."""
+    with pytest.raises(SpecError, match=words):
+        plan_study(load_study(study_file(tmp_path, text)))
+
+
+def test_all_faults_at_once(tmp_path: Path) -> None:
+    """Two misspelt keys and a wrong type are told together."""
+    head = HEAD.replace("recipe", "recepe").replace("seeds = 2", 'seeds = "two"')
+    with pytest.raises(SpecError) as caught:
+        load_study(study_file(tmp_path, LEAF, head))
+    assert all(word in str(caught.value) for word in ("recepe", "recipe: missing", "seeds"))
+
+
+def test_a_cut_that_cannot_be_is_told_before_anything_runs(tmp_path: Path) -> None:
+    """The checks of `granctl tree cut` hold for the study's cuts."""
+    with pytest.raises(BadOptionError, match="policy"):
+        plan_study(
+            load_study(study_file(tmp_path, LEAF + "[[cut]]\ndepth = 5\npolicy = 'firts'\n"))
+        )
+
+
+def test_unknown_study_names_the_nearest() -> None:
+    """A misspelt name of a study that comes with granctl."""
+    with pytest.raises(UnknownStudyError, match="embeded") as caught:
+        load_study("embeded")
+    assert caught.value.hint == "did you mean embedded?"
+
+
+@pytest.mark.parametrize("name", study_names())
+def test_studies_that_come_with_granctl_can_be_planned(name: str) -> None:
+    """Each says what it asks, and its cells hang together."""
+    study = load_study(name)
+    assert study.about
+    assert plan_study(study).of_stage("transfer")

@@ -1,0 +1,171 @@
+"""A study runs what is missing, goes on after any end, and comes to the same numbers."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from granctl.errors import BadOptionError, CellsFailedError
+from granctl.progress import Silent
+from granctl.study.cells import Cell, run_cells
+from granctl.study.costs import costs_of
+from granctl.study.ledger import FolderLedger
+from granctl.study.results import load_results
+from granctl.study.studyfile import load_study
+from granctl.study.studyplan import plan_study
+from granctl.study.sweep import place_of, run_study, status_of
+from granctl.workspace import Artefact, Workspace
+
+STUDY = """
+recipe = "embedded-resnet"
+seeds = 2
+targets = ["source@leaf"]
+per_class = 2
+steps = 2
+images = 512
+[set]
+epochs = 1
+batch_size = 256
+model.width = 2
+[[cut]]
+level = 0
+[[cut]]
+depth = "5..6"
+[[cut]]
+random = true
+like = "leaf"
+draws = "each-seed"
+"""
+NUM_CELLS = 1 + 5 + 8 + 10
+"""Shards; leaf, two depths, two random maps; four sources of two seeds; two more from scratch."""
+
+
+@pytest.fixture
+def study_path(tmp_path: Path) -> Path:
+    path = tmp_path / "small.toml"
+    path.write_text(STUDY)
+    return path
+
+
+def numbers(workspace: Workspace) -> dict[str, float]:
+    return {r["digest"]: r["top1"] for r in load_results(workspace)}
+
+
+def test_a_study_runs_once(study_path: Path, tmp_path: Path) -> None:
+    """Every cell is made; the same study again finds all whole, and makes what was removed."""
+    workspace, study = Workspace(tmp_path / "ws"), load_study(str(study_path))
+    assert status_of(workspace, study)["states"]["waiting"] == NUM_CELLS
+    done = run_study(workspace, study, 2, Silent())
+    assert done.made
+    assert done.details["whole"] == NUM_CELLS
+    assert len(done.details["results"]) == 10
+    assert json.loads((done.path / "manifest.json").read_text())["kind"] == "study"
+    of_study = load_results([done.path])  # what `granctl report FOLDER` takes
+    assert sorted(r["path"] for r in of_study) == sorted(done.details["results"])
+    first = numbers(workspace)
+    status = status_of(workspace, study)
+    assert status["states"]["done"] == NUM_CELLS
+    assert status["seconds_left"] == 0
+    assert not run_study(workspace, study, 1, Silent()).made
+    gone = Path(done.details["results"][0])
+    gone.unlink()
+    (gone.parent / "manifest.json").unlink()
+    assert status_of(workspace, study)["states"]["waiting"] == 1
+    run_study(workspace, study, 1, Silent())
+    assert numbers(workspace) == first
+
+
+def test_one_cell_and_what_it_needs(study_path: Path, tmp_path: Path) -> None:
+    """A task of an array makes its own cell, and finds or makes what that needs."""
+    workspace, study = Workspace(tmp_path / "ws"), load_study(str(study_path))
+    run_study(workspace, study, 1, Silent(), only=["cut.depth-5"])
+    assert [e.cell for e in _entries(workspace, study) if e.state == "done"] == ["cut.depth-5"]
+    with pytest.raises(BadOptionError, match="no cell of the study"):
+        run_study(workspace, study, 1, Silent(), only=["cut.depth-55"])
+
+
+def _entries(workspace: Workspace, study: object) -> list:
+    plan = plan_study(study)  # type: ignore[arg-type]
+    return FolderLedger(place_of(workspace, plan.study)).entries(plan.cells)
+
+
+def _text(workspace: Workspace, progress: object, text: str, **needs: Path) -> Artefact:
+    if text.startswith("bad"):
+        raise BadOptionError("--depth", f"{text} is too deep", "less")
+    path = workspace.root / text
+    path.write_text(text)
+    return Artefact(kind="result", path=path, digest=text, made=True)
+
+
+def test_a_failed_cell_takes_only_those_with_it_that_need_it(tmp_path: Path) -> None:
+    """The others are made, all faults are told at the end, and the ledger says why."""
+    cells = [
+        Cell(name=name, work=_text, params={"text": name}, needs=needs)
+        for name, needs in (("bad", {}), ("a", {}), ("c", {"x": "bad"}), ("d", {"x": "a"}))
+    ]
+    ledger = FolderLedger(tmp_path / "study")
+    with pytest.raises(CellsFailedError, match="bad is too deep") as caught:
+        run_cells(Workspace(tmp_path), cells, 1, Silent(), ledger, keep_going=True)
+    assert "1 that need them" in str(caught.value)
+    assert caught.value.exit_code == 4
+    states = {e.cell: e.state for e in ledger.entries(cells)}
+    assert states == {"bad": "failed", "a": "done", "c": "waiting", "d": "done"}
+    assert {e.cell: e.error for e in ledger.entries(cells)}["bad"] is not None
+
+
+def test_costs_are_counted_before_anything_runs(study_path: Path, tmp_path: Path) -> None:
+    """Images, steps and hours by hand: 512 images in 2 steps, 8 runs; transfers of 2 steps."""
+    plan = plan_study(load_study(str(study_path)))
+    costs = costs_of(Workspace(tmp_path / "ws"), plan, 100.0, Silent())
+    assert costs["images"] == 12_000
+    assert [row["steps"] for row in costs["sources"]] == [2] * 4
+    assert [row["runs"] for row in costs["sources"]] == [2] * 4
+    pretrained = 8 * 512
+    batch = plan.recipe.finetune.batch_size
+    assert costs["images_seen"] == pretrained + 10 * 2 * batch
+    assert costs["hours"] == pytest.approx(costs["images_seen"] / 100 / 3600, abs=0.005)
+    assert not (tmp_path / "ws").exists()
+
+
+def killed_study(study_path: Path, workspace: Path, kills: int, seed: int) -> int:
+    """Starts the study anew and kills all its processes, then lets it end; returns the kills."""
+    chance = random.Random(seed)
+    command = [sys.executable, "-m", "granctl", "sweep", "run", str(study_path), "-q"]
+    command += ["--processes", "2", "--workspace", str(workspace)]
+    done = 0
+    for _ in range(kills):
+        process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
+        wait = chance.uniform(2.0, 8.0)
+        until = time.monotonic() + wait
+        while process.poll() is None and time.monotonic() < until:
+            time.sleep(0.02)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            done += 1
+        process.wait()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return done
+
+
+@pytest.mark.slow
+def test_a_study_killed_three_times_ends_with_the_same_numbers(tmp_path: Path) -> None:
+    """40 small cells, SIGKILL to all its processes at random moments, the same command again."""
+    path = tmp_path / "forty.toml"
+    path.write_text(
+        STUDY.replace("seeds = 2", "seeds = 4").replace("images = 512", "images = 4096")
+    )
+    calm, killed = Workspace(tmp_path / "calm"), Workspace(tmp_path / "killed")
+    study = load_study(str(path))
+    assert len(plan_study(study).cells) >= 40
+    run_study(calm, study, 2, Silent())
+    assert killed_study(path, killed.root, kills=3, seed=7) == 3
+    assert numbers(killed) == numbers(calm)
+    assert not list(killed.root.rglob("*.tmp"))
