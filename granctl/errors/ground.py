@@ -30,7 +30,7 @@ class SpecError(UserError):
 class MissingInputError(UserError):
     """A path that was given does not exist."""
 
-    def __init__(self, what: str, path: Path, hint: str) -> None:
+    def __init__(self, what: str, path: Path | str, hint: str) -> None:
         super().__init__(f"{what} not found: {path}", hint)
 
 
@@ -78,5 +78,5 @@ class UnknownDataError(UserError):
 class ManifestMismatchError(DataError):
     """A file's content does not match the digest or count that its manifest records."""
 
-    def __init__(self, path: Path, problem: str, hint: str) -> None:
+    def __init__(self, path: Path | str, problem: str, hint: str) -> None:
         super().__init__(f"{path}: {problem}", hint)

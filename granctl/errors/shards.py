@@ -85,7 +85,7 @@ class BadImagesError(UserError):
 class ShardCorruptError(DataError):
     """A shard is not the file that its index describes."""
 
-    def __init__(self, path: Path, problem: str) -> None:
+    def __init__(self, path: Path | str, problem: str) -> None:
         super().__init__(
             f"shard {path}: {problem}",
             "remove the folder of the shard set and run its `granctl shards build` again",

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from granctl.errors import ManifestMismatchError, MissingInputError, NoSuchSplitError
 from granctl.files import read_json
 from granctl.shards.listing import SPLITS
+from granctl.shards.store import Folder, Store, store_of, url_of
 from granctl.workspace import MANIFEST_NAME
 
 SCHEMA = 1
@@ -54,27 +55,53 @@ class ShardSet:
     """A whole shard set; opening it reads manifest.json only."""
 
     root: Path
+    """The folder; of a set behind a URL, the folder of the cache with its manifest and index."""
     manifest: Mapping[str, Any]
+    store: Store
+    """Where its files lie."""
 
     @classmethod
-    def open(cls, path: Path) -> ShardSet:
-        """Opens the shard set in a folder.
+    def open(cls, path: Path | str) -> ShardSet:
+        """Opens the shard set in a folder, or behind a URL (`s3://`, `http://`, `https://`).
 
         Raises:
             MissingInputError: there is no such folder.
             ManifestMismatchError: it is no shard set, or an unfinished one.
+            RemoteDownError: the URL cannot be read.
         """
+        if url_of(path) is not None:
+            return cls._behind_url(store_of(path))
+        path = Path(path)
         if not path.exists():
             raise MissingInputError("shard set", path, "make one with `granctl shards build`")
         if not (path / MANIFEST_NAME).is_file():
             problem = f"not a whole shard set: it has no {MANIFEST_NAME}"
             hint = "if its build was stopped, run the same `granctl shards build` again"
             raise ManifestMismatchError(path, problem, hint)
-        manifest = read_json(path / MANIFEST_NAME)
+        return cls._of_manifest(path, read_json(path / MANIFEST_NAME), Folder(path))
+
+    @classmethod
+    def _behind_url(cls, store: Store) -> ShardSet:
+        try:
+            manifest = store.file(MANIFEST_NAME)
+        except MissingInputError as error:
+            problem = f"not a whole shard set: it has no {MANIFEST_NAME}"
+            hint = "check the URL; if its upload was stopped, run the same command again"
+            raise ManifestMismatchError(store.where, problem, hint) from error
+        return cls._of_manifest(manifest.parent, read_json(manifest), store)
+
+    @classmethod
+    def _of_manifest(cls, root: Path, manifest: Mapping[str, Any], store: Store) -> ShardSet:
         if manifest.get("kind") != "shards" or manifest.get("schema") != SCHEMA:
             found = f"{manifest.get('kind')!r}, schema {manifest.get('schema')!r}"
-            raise ManifestMismatchError(path, f"not a shard set of this version ({found})", _HINT)
-        return cls(root=path, manifest=manifest)
+            problem = f"not a shard set of this version ({found})"
+            raise ManifestMismatchError(store.where, problem, _HINT)
+        return cls(root=root, manifest=manifest, store=store)
+
+    @property
+    def name(self) -> str:
+        """The last part of the folder's path or of the URL."""
+        return self.store.where.rstrip("/").rpartition("/")[2]
 
     @property
     def digest(self) -> str:
@@ -178,7 +205,7 @@ class ShardSet:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        path = self.root / INDEX_NAME
+        path = self.store.file(INDEX_NAME)
         expected = self.num_images(split)
         try:
             table = pq.read_table(
