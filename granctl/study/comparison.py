@@ -9,6 +9,7 @@ from granctl.study.answer import answer
 from granctl.study.figures import panel_title
 from granctl.study.summary import FAMILIES, TARGET_ALONE, Estimate, Panel, Point
 from granctl.study.table import NONE, difference_text, legend
+from granctl.study.verdict import verdicts
 
 _STRIP_WIDTH = 150
 
@@ -29,7 +30,13 @@ def panel_section(index: int, panel: Panel) -> str:
 pretraining classes that have images; {bars}. The right axis reads the same as error.</figcaption>
 </figure>
 {_table(index, panel)}
+{_verdicts(panel)}
 </section>"""
+
+
+def _verdicts(panel: Panel) -> str:
+    lines = "\n".join(f"<li>{unbroken(line)}</li>" for line in verdicts(panel))
+    return f'<ul class="verdicts">\n{lines}\n</ul>' if lines else ""
 
 
 _COLUMNS = (

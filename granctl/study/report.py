@@ -18,6 +18,7 @@ from granctl.study.page import all_assets, page
 from granctl.study.results import Result, load_results
 from granctl.study.summary import Panel, summarise
 from granctl.study.table import as_csv, as_markdown, records
+from granctl.study.verdict import verdicts
 from granctl.workspace import Artefact, Workspace, begin_folder, finish_folder, folder_state
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ def _details(panels: Sequence[Panel], folder: Path, num_results: int) -> dict[st
         "page": str(folder / PAGE_NAME),
         "targets": list(dict.fromkeys(p.target for p in panels)),
         "answers": [answer(p) for p in panels],
+        "verdicts": [verdicts(p) for p in panels],
         "results": num_results,
         "rows": records(panels),
     }

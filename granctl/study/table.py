@@ -9,6 +9,7 @@ from typing import Any
 
 from granctl.study.figures import panel_title
 from granctl.study.summary import Estimate, Panel, Point
+from granctl.study.verdict import verdicts
 
 NONE = "–"
 """Stands where there is no number: one seed has no deviation, a reference no difference."""
@@ -63,12 +64,15 @@ def as_csv(panels: Sequence[Panel]) -> str:
 
 
 def as_markdown(panels: Sequence[Panel]) -> str:
-    """One Markdown table a panel; per cent, differences in points."""
+    """One Markdown table a panel, and what its statistics say; per cent, differences in points."""
     parts = []
     for panel in panels:
         rows = [HEADINGS + DIFFERENCES, ["---"] + ["---:"] * 8, *rows_of(panel)]
         lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-        parts.append("\n".join([f"**{panel_title(panel)}.** {legend(panel)}", "", *lines, ""]))
+        told = [f"- {line}" for line in verdicts(panel)]
+        parts.append(
+            "\n".join([f"**{panel_title(panel)}.** {legend(panel)}", "", *lines, "", *told, ""])
+        )
     return "\n".join(parts)
 
 

@@ -14,6 +14,7 @@ from granctl.study.statistics import (
     seeds_to_tell,
 )
 from granctl.study.summary import Panel, estimate, summarise, t_quantile
+from granctl.study.verdict import verdicts
 
 CLASSES = (2, 8, 32, 128, 512)
 
@@ -125,3 +126,17 @@ def test_only_shared_seeds_stand_in_the_table() -> None:
     seeds, table = seeds_table(points)
     assert seeds == [0, 1, 2]
     assert table.shape == (3, 2)
+
+
+def test_verdicts_say_what_was_put_in() -> None:
+    """A U with its turn, the plausible best, and the seeds that would tell the first two apart."""
+    x = np.log10(CLASSES)
+    shape, best, seeds = verdicts(panel_of(0.7 - 0.08 * (x - 1.5) ** 2, seeds=5, noise=0.002))
+    assert shape.startswith("Taxonomy: the error over the classes is U-shaped, lowest near 3")
+    assert best.startswith("classes-32 has the highest mean in 100 % of the studies resampled")
+    assert seeds.startswith("To tell classes-32 and ")
+    flat = verdicts(panel_of(np.full(5, 0.6), seeds=3, noise=0.01))
+    assert flat[0].startswith("Taxonomy: no U-shape can be told")
+    alone = verdicts(panel_of(np.full(5, 0.6), seeds=1, noise=0.01))
+    assert "One seed cannot tell" in alone[0]
+    assert len(alone) == 1
