@@ -39,12 +39,14 @@ from granctl.errors.root import (
 )
 from granctl.errors.shards import (
     BadImagesError,
+    CompressedSourceError,
     LabelsNotInMapError,
     NoImagesError,
     NoSuchKeyError,
     NoSuchSplitError,
     ShardCorruptError,
     SourceChangedError,
+    SourceKindError,
     SourceLayoutError,
     UnsafeLinkError,
 )
@@ -98,6 +100,7 @@ __all__ = [
     "CellsFailedError",
     "CheckpointMismatchError",
     "ClusterCountError",
+    "CompressedSourceError",
     "DataError",
     "FeaturesMismatchError",
     "FeaturesNotFiniteError",
@@ -134,6 +137,7 @@ __all__ = [
     "RunError",
     "ShardCorruptError",
     "SourceChangedError",
+    "SourceKindError",
     "SourceLayoutError",
     "SpecError",
     "TaxonomyFaultsError",

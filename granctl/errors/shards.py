@@ -7,6 +7,11 @@ from pathlib import Path
 
 from granctl.errors.root import DataError, UserError, listing
 
+_KINDS_HINT = (
+    "name what it is with `--source-kind`: folders, tars, imagenet1k, inat, webdataset, shards,"
+    " parquet or csv"
+)
+
 
 class NoSuchSplitError(UserError):
     """A shard set lacks the split that was asked for."""
@@ -29,13 +34,31 @@ class NoSuchKeyError(UserError):
 
 
 class SourceLayoutError(UserError):
-    """A folder of images is not laid out as any form that is read."""
+    """A source of images is not laid out as any form that is read."""
 
-    def __init__(self, path: Path, problem: str) -> None:
+    def __init__(self, path: Path, problem: str, mend: str = "") -> None:
         super().__init__(
             f"{path}: {problem}",
-            "lay the images out as CLASS/IMAGE or SPLIT/CLASS/IMAGE, where SPLIT is train, val,"
+            mend
+            or "lay the images out as CLASS/IMAGE or SPLIT/CLASS/IMAGE, where SPLIT is train, val,"
             " validation or test",
+        )
+
+
+class SourceKindError(UserError):
+    """A source is not of the kind that was asked for, or of no kind that is read."""
+
+    def __init__(self, path: Path, found: str, expected: str) -> None:
+        super().__init__(f"{path} holds {found}; expected: {expected}", _KINDS_HINT)
+
+
+class CompressedSourceError(UserError):
+    """Images in a compressed archive can only be read from its beginning."""
+
+    def __init__(self, path: Path, mend: str) -> None:
+        super().__init__(
+            f"{path} is compressed: images in it cannot be read where they lie",
+            mend,
         )
 
 

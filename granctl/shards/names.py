@@ -71,12 +71,17 @@ class Names(Sequence[str]):
         return self.data[self.offsets[place] : self.offsets[place + 1]].tobytes().decode()
 
     def __iter__(self) -> Iterator[str]:
+        for _, piece in self.chunks():
+            blob = piece.data.tobytes()
+            for begin, end in pairwise(piece.offsets.tolist()):
+                yield blob[begin:end].decode()
+
+    def chunks(self) -> Iterator[tuple[slice, Names]]:
+        """The places and the names of each quarter of a million, whose data begin at 0: views."""
         for first in range(0, len(self), _CHUNK):
-            bounds = self.offsets[first : first + _CHUNK + 1].tolist()
-            blob = self.data[bounds[0] : bounds[-1]].tobytes()
-            at = bounds[0]
-            for begin, end in pairwise(bounds):
-                yield blob[begin - at : end - at].decode()
+            bounds = self.offsets[first : first + _CHUNK + 1]
+            piece = Names(self.data[bounds[0] : bounds[-1]], bounds - bounds[0])
+            yield slice(first, first + len(piece)), piece
 
     @property
     def byte_lengths(self) -> NDArray[np.int64]:
@@ -87,12 +92,11 @@ class Names(Sequence[str]):
     def json_lengths(self) -> NDArray[np.int64]:
         """Shape (n,): bytes of each name as a JSON string (ensure_ascii=False), quotes left out."""
         lengths = self.byte_lengths
-        for first in range(0, len(self), _CHUNK):
-            bounds = self.offsets[first : first + _CHUNK + 1]
-            extra = _JSON_EXTRA[self.data[bounds[0] : bounds[-1]]]
+        for places, piece in self.chunks():
+            extra = _JSON_EXTRA[piece.data]
             if extra.any():
                 sums = np.concatenate([[0], np.cumsum(extra)])
-                lengths[first : first + _CHUNK] += np.diff(sums[bounds - bounds[0]])
+                lengths[places] += np.diff(sums[piece.offsets])
         return lengths
 
     def take(self, indices: NDArray[np.int64]) -> Names:
@@ -107,3 +111,57 @@ class Names(Sequence[str]):
             shift = self.offsets[indices[ours]] - offsets[:-1][ours]
             data[begin:end] = self.data[np.arange(begin, end) + np.repeat(shift, lengths[ours])]
         return Names(data, offsets)
+
+    def under(self, folders: Names, folder_of: NDArray[np.int32]) -> Names:
+        """Each name with its folder and a slash before it; shape (n,), index into `folders`."""
+        widths = folders.byte_lengths
+        slash = (widths > 0).astype(np.int64)
+        before = (widths + slash)[folder_of]
+        offsets = np.zeros(len(self) + 1, dtype=np.int64)
+        np.cumsum(before + self.byte_lengths, out=offsets[1:])
+        data = np.full(int(offsets[-1]), ord("/"), dtype=np.uint8)
+        for ours, piece in self.chunks():
+            begins = offsets[:-1][ours]
+            for source, first, width, at in (
+                (folders.data, folders.offsets[:-1][folder_of[ours]], widths[folder_of[ours]], 0),
+                (piece.data, piece.offsets[:-1], piece.byte_lengths, before[ours]),
+            ):
+                ends = np.cumsum(width)
+                inside = np.arange(ends[-1]) - np.repeat(ends - width, width)
+                data[np.repeat(begins + at, width) + inside] = source[
+                    np.repeat(first, width) + inside
+                ]
+        return Names(data, offsets)
+
+    def repeated(self) -> NDArray[np.bool_]:
+        """Shape (n,): whether the same name stands again further on."""
+        again = np.zeros(len(self), dtype=np.bool_)
+        hashes = self._hashes()
+        order = np.argsort(hashes, kind="stable")
+        alike = np.flatnonzero(hashes[order][1:] == hashes[order][:-1])
+        suspects = np.unique(np.concatenate([order[alike], order[alike + 1]]))
+        last: dict[str, int] = {}
+        for place in suspects.tolist():
+            name = self[place]
+            if name in last:
+                again[last[name]] = True
+            last[name] = place
+        return again
+
+    def _hashes(self) -> NDArray[np.uint64]:
+        """Shape (n,): equal for equal names, nearly always different for others."""
+        hashes = np.zeros(len(self), dtype=np.uint64)
+        for places, piece in self.chunks():
+            lengths = piece.byte_lengths
+            inside = np.arange(len(piece.data)) - np.repeat(piece.offsets[:-1], lengths)
+            values = (piece.data + np.uint64(1)) * _weights(int(lengths.max(initial=0)))[inside]
+            sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(values, dtype=np.uint64)])
+            hashes[places] = sums[piece.offsets[1:]] - sums[piece.offsets[:-1]]
+        return hashes
+
+
+def _weights(num: int) -> NDArray[np.uint64]:
+    """Odd pseudo-random numbers, one a place in a name."""
+    values = np.arange(1, num + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    return (values ^ (values >> np.uint64(27))) | np.uint64(1)

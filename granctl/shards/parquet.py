@@ -46,6 +46,19 @@ class ParquetSource:
         return bytes(self._images[i].as_py())
 
 
+def is_indexed(path: Path) -> bool:
+    """Whether a Parquet file is of this form, by its columns and its name."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        names = set(pq.read_schema(path).names)
+    except (pa.ArrowException, OSError):
+        return False
+    named = path.stem.rpartition("-")[2].lower() in SPLIT_OF_FOLDER
+    return named and {"image", "label", "index"} <= names
+
+
 def _image_table(path: Path, content: bytes) -> Any:
     """One Parquet file as columns image, label, name, split.
 
