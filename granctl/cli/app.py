@@ -8,6 +8,7 @@ from granctl.cli import (
     data,
     demo,
     report,
+    reproduce,
     shards,
     sweep,
     train,
@@ -31,6 +32,7 @@ app.command("embed")(train.embed)
 app.command("pretrain")(train.pretrain)
 app.add_typer(train.recipes, name="recipes")
 app.command("report")(report.report)
+app.command("reproduce")(reproduce.reproduce)
 app.add_typer(shards.app, name="shards")
 app.add_typer(sweep.app, name="sweep")
 app.command("transfer")(train.transfer)

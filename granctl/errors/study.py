@@ -105,3 +105,25 @@ class CellsFailedError(RunError):
             f"{len(faults)} cells of the study failed{waiting}: {listing(faults)}",
             "mend the cause; the same command goes on with what is missing",
         )
+
+
+class LostInputError(UserError):
+    """What a result came from is not in the workspace any more."""
+
+    def __init__(self, what: str, which: str, maker: str) -> None:
+        super().__init__(
+            f"the {what} that the result came from is gone: {which}",
+            f"make it again with `{maker}`, or name the workspace that has it with --workspace",
+        )
+
+
+class NotReproducedError(RunError):
+    """A result was made again, and other numbers came out."""
+
+    def __init__(self, fields: Sequence[str], computed: Sequence[object]) -> None:
+        then, now = computed
+        super().__init__(
+            f"other numbers came out in {listing(fields)}",
+            f"it was computed on {then}, now on {now}; allow rounding with --tolerance, or look for"
+            " another version of torch or of granctl",
+        )

@@ -46,9 +46,10 @@ def find_cuts(
     cuts: list[Cut] = []
     for name, group in by_cut.items():
         digests = {r["source"].get("labels_digest") for r in group}
-        labels = _read_map(workspace, group[0])
-        if labels is not None:
-            cuts.append(Cut(name=name, labels=labels, seed=group[0]["seed"], num_maps=len(digests)))
+        found = find_map(workspace, group[0]["source"].get("labels_digest"))
+        if found is not None:
+            seed = group[0]["seed"]
+            cuts.append(Cut(name=name, labels=found[1], seed=seed, num_maps=len(digests)))
     cuts.sort(key=lambda c: (c.labels.num_classes, c.name))
     return cuts, _labels_present(workspace, results)
 
@@ -62,20 +63,20 @@ def run_spec(result: Result) -> dict[str, Any]:
         return {}
 
 
-def map_paths(workspace: Workspace, result: Result) -> list[Path]:
-    """Where the label map of a result may lie in the workspace, by digest."""
-    wanted = str(result["source"].get("labels_digest") or "unknown")
-    return sorted(workspace.folder("label-map").glob(f"*-{short(wanted)}.parquet"))
+def map_paths(workspace: Workspace, digest: object) -> list[Path]:
+    """Where the label map of a digest may lie in the workspace."""
+    return sorted(workspace.folder("label-map").glob(f"*-{short(str(digest))}.parquet"))
 
 
-def _read_map(workspace: Workspace, result: Result) -> LabelMap | None:
-    for path in map_paths(workspace, result):
+def find_map(workspace: Workspace, digest: object) -> tuple[Path, LabelMap] | None:
+    """The label map of a digest and where it lies; None where it is gone."""
+    for path in map_paths(workspace, digest):
         try:
             found = LabelMap.read(path)
         except GranctlError:
             continue
-        if found.digest == result["source"].get("labels_digest"):
-            return found
+        if found.digest == digest:
+            return path, found
     return None
 
 

@@ -57,7 +57,7 @@ def _cut_record(workspace: Workspace, result: Result) -> tuple[str, Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    for path in map_paths(workspace, result):
+    for path in map_paths(workspace, result["source"].get("labels_digest")):
         try:
             head = json.loads((pq.read_schema(path).metadata or {})[b"granctl.label-map"])
         except (pa.ArrowException, OSError, KeyError, ValueError):
