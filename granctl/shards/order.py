@@ -6,6 +6,7 @@ The values are part of what a seed means: they must never change between version
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,10 @@ _STREAM_UNIFORMS = 2
 
 # Eight rounds: Black and Rogaway (Ciphers with arbitrary finite domains, 2002) need three for
 # indistinguishability in theory; more only cost time, and tiny domains mix badly with few.
-_ROUNDS = 8
+_TURNS = range(8)
+
+_CHUNK = 1 << 18
+"""Positions that are worked on at once: what is needed for each stays in the processor's cache."""
 
 
 def _mix(value: int) -> int:
@@ -75,27 +79,65 @@ def permuted(positions: NDArray[np.int64], n: int, seed: int, epoch: int = 0) ->
     width = math.isqrt(max(n - 1, 0)) + 1
     height = -(-n // width)
     key = _key(_STREAM_ORDER, seed, epoch)
-    keys = [np.uint64(_mix((key + (r + 1) * _GOLDEN) & _MASK)) for r in range(_ROUNDS)]
+    keys = [np.uint64(_mix((key + (r + 1) * _GOLDEN) & _MASK)) for r in _TURNS]
     values = places.astype(np.uint64).reshape(-1)
     outside = np.arange(values.size)
     while outside.size:
-        values[outside] = _feistel(values[outside], width, height, keys)
+        values[outside] = _feistel(values[outside], np.uint64(width), np.uint64(height), keys)
         outside = outside[values[outside] >= n]
     return values.astype(np.int64).reshape(places.shape)
 
 
+def permuted_each(
+    positions: NDArray[np.int64], n_of: NDArray[np.int64], seed: int, epoch_of: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Many small bijections at once: each value is `permuted(position, n, seed, epoch)`.
+
+    Args:
+        positions: int64, shape (m,), each in [0, n) of its own n.
+        n_of: int64, shape (m,): size of each position's domain.
+        seed: which family of bijections.
+        epoch_of: int64, shape (m,): which bijection of the family.
+
+    Returns:
+        int64, shape (m,).
+    """
+    places = np.empty(len(positions), dtype=np.int64)
+    base = _mix((_mix(_STREAM_ORDER * _GOLDEN & _MASK) + seed * _GOLDEN) & _MASK)
+    golden = np.uint64(_GOLDEN)
+    for first in range(0, len(positions), _CHUNK):
+        ours = slice(first, first + _CHUNK)
+        n = n_of[ours]
+        # The square root in doubles may be off by one where n is above 2**52, and only there.
+        root = np.sqrt(np.maximum(n - 1, 0).astype(np.float64)).astype(np.int64)
+        width = (root + 1).astype(np.uint64)
+        height = (-(-n // (root + 1))).astype(np.uint64)
+        key = _mix_array(np.uint64(base) + epoch_of[ours].astype(np.uint64) * golden)
+        values = positions[ours].astype(np.uint64)
+        outside = np.arange(len(values))
+        while outside.size:
+            keys = [_mix_array(key[outside] + np.uint64((r + 1) * _GOLDEN & _MASK)) for r in _TURNS]
+            moved = _feistel(values[outside], width[outside], height[outside], keys)
+            values[outside] = moved
+            outside = outside[moved >= n[outside].astype(np.uint64)]
+        places[ours] = values.astype(np.int64)
+    return places
+
+
 def _feistel(
-    values: NDArray[np.uint64], width: int, height: int, keys: list[np.uint64]
+    values: NDArray[np.uint64],
+    width: NDArray[np.uint64] | np.uint64,
+    height: NDArray[np.uint64] | np.uint64,
+    keys: Sequence[NDArray[np.uint64] | np.uint64],
 ) -> NDArray[np.uint64]:
     """One pass over [0, width * height): each round adds a hash of one half to the other half."""
-    moduli = (np.uint64(width), np.uint64(height))
-    left, right = values % moduli[0], values // moduli[0]
+    left, right = values % width, values // width
     for round_index, key in enumerate(keys):
         if round_index % 2 == 0:
-            left = (left + _mix_array(right + key) % moduli[0]) % moduli[0]
+            left = (left + _mix_array(right + key) % width) % width
         else:
-            right = (right + _mix_array(left + key) % moduli[1]) % moduli[1]
-    return left + right * moduli[0]
+            right = (right + _mix_array(left + key) % height) % height
+    return left + right * width
 
 
 def uniforms(

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from granctl.shards.order import permuted, uniforms
+from granctl.shards.order import permuted, permuted_each, uniforms
 
 GOLDEN_FAR = [14152400, 13472337, 12157987]
 GOLDEN_UNIFORMS = [
@@ -85,3 +85,13 @@ def test_uniforms_of_the_permutations_seed_are_other_numbers():
     order = permuted(np.arange(4096), 4096, 0, 0) / 4096
     chance = uniforms(np.arange(4096), 1, 0, 0)[:, 0]
     assert abs(np.corrcoef(order, chance)[0, 1]) < 0.06
+
+
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=8), st.integers(0, 2**66), st.data())
+def test_many_small_bijections_are_those_of_one(sizes, seed, data):
+    """The same golden values, whatever else is asked for at the same time."""
+    epochs = [data.draw(st.integers(0, 2**40)) for _ in sizes]
+    places = np.concatenate([np.arange(n) for n in sizes])
+    found = permuted_each(places, np.repeat(sizes, sizes), seed, np.repeat(epochs, sizes))
+    one_by_one = [permuted(np.arange(n), n, seed, e) for n, e in zip(sizes, epochs, strict=True)]
+    assert found.tolist() == np.concatenate(one_by_one).tolist()
