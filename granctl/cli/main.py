@@ -21,8 +21,9 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Runs one command; returns its exit code instead of leaving the process."""
     from granctl.cli.app import app
+    from granctl.cli.narrow import narrowed
 
-    command = typer.main.get_command(app)
+    command = typer.main.get_command(narrowed(app, arguments))
     try:
         result = command.main(args=arguments, prog_name="granctl", standalone_mode=False)
     except GranctlError as error:
