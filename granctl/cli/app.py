@@ -10,6 +10,7 @@ from granctl.cli import (
     report,
     reproduce,
     shards,
+    shards_remote,
     sweep,
     train,
     tree,
@@ -34,6 +35,7 @@ app.add_typer(train.recipes, name="recipes")
 app.command("report")(report.report)
 app.command("reproduce")(reproduce.reproduce)
 app.add_typer(shards.app, name="shards")
+shards.app.add_typer(shards_remote.app)
 app.add_typer(sweep.app, name="sweep")
 app.command("transfer")(train.transfer)
 app.add_typer(tree.app, name="tree")

@@ -39,6 +39,16 @@ class NoSuchRemoteError(UserError):
         super().__init__(f"{url}: {problem}", hint)
 
 
+class RemoteExistsError(UserError):
+    """Something else lies below the URL that was to be written."""
+
+    def __init__(self, url: str, holds: str) -> None:
+        super().__init__(
+            f"{url} holds {holds}; nothing was written",
+            "name another URL, or remove what is there",
+        )
+
+
 class NoRangesError(UserError):
     """A web server sends whole files when asked for a part."""
 

@@ -24,6 +24,10 @@ def no_fault(num: int, request: str) -> str | None:
     return None
 
 
+def nothing(num: int, request: str) -> None:
+    """Does nothing."""
+
+
 def every(num: int, kind: str, only: str = "") -> Fault:
     """Every `num`-th request meets a fault, of those whose path contains `only`."""
     return lambda i, request: kind if i % num == 0 and only in request else None
@@ -133,8 +137,11 @@ class S3Server:
     """moto's S3 server, behind a layer that fails on demand and counts requests."""
 
     def __init__(self) -> None:
+        import moto.s3.models
         from moto.server import DomainDispatcherApplication, create_backend_app
         from werkzeug.serving import WSGIRequestHandler, make_server
+
+        moto.s3.models.S3_UPLOAD_PART_MIN_SIZE = 1024  # parts of small files
 
         class Quiet(WSGIRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -143,8 +150,9 @@ class S3Server:
                 pass
 
         self.fault: Fault = no_fault
-        self.before: Callable[[int, str], None] = lambda num, request: None
-        self.after: Callable[[int, str], None] = lambda num, request: None
+        self.before: Callable[[int, str], None] = nothing
+        self.after: Callable[[int, str], None] = nothing
+        """Called with the number of the request and its line, before and after it is worked on."""
         self.requests: list[str] = []
         self._lock = threading.Lock()
         self._moto = DomainDispatcherApplication(create_backend_app)
@@ -165,7 +173,7 @@ class S3Server:
         """Counts from now on, and fails no more."""
         self.requests.clear()
         self.fault = no_fault
-        self.before = self.after = lambda num, request: None
+        self.before = self.after = nothing
 
     def _answer(self, environ: dict[str, Any], start: Callable[..., Any]) -> Any:
         query = environ.get("QUERY_STRING", "")
