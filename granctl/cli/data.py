@@ -17,7 +17,7 @@ Name = Annotated[str, typer.Argument(help="The name of a data set, such as in1k.
 @app.command()
 def add(
     name: Name,
-    folder: Annotated[Path, typer.Argument(help="A folder of class folders, or a shard set.")],
+    folder: Annotated[Path, typer.Argument(help="A source of images or a shard set.")],
     json: Json = False,
     quiet: Quiet = False,
     workspace: WorkspaceFolder = None,
@@ -50,7 +50,7 @@ def check(
     from granctl.shards.sources import count_images
 
     session = Session(workspace, as_json=json, quiet=quiet)
-    record = count_images(session.workspace, name)
+    record = count_images(session.workspace, name, session.progress)
     rows = [[split, f"{num:,}"] for split, num in record["splits"].items()]
     session.table(f"{name}: {record['labels']:,} labels", ["split", "images"], rows)
     session.answer(str(record["path"]), {"kind": "data", **record, "schema": 1})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,12 +21,20 @@ class _OnBadImage(StrEnum):
 class _Order(StrEnum):
     shuffled = "shuffled"
     source = "source"
+    blocks = "blocks"
+    stratified = "stratified"
+    balanced = "balanced"
+
+
+class _Share(StrEnum):
+    proportional = "proportional"
+    equal = "equal"
 
 
 @app.command()
 def build(
     source: Annotated[
-        str, typer.Option(help="A folder of images, or the name of a data set.")
+        str, typer.Option(help="A folder or file of images, or the name of a data set.")
     ] = "embedded",
     labels: Annotated[
         Path | None,
@@ -43,6 +51,15 @@ def build(
     holdout_frac: Annotated[
         float, typer.Option(help="Part of each label held out where a source has one split.")
     ] = 0.1,
+    source_kind: Annotated[
+        str | None,
+        typer.Option(help="What --source is: folders, tars, imagenet1k, inat, webdataset ..."),
+    ] = None,
+    images: Annotated[int | None, typer.Option(help="Training images in all.")] = None,
+    share: Annotated[
+        _Share, typer.Option(help="How --images are shared out among labels.")
+    ] = _Share.proportional,
+    per_class: Annotated[int | None, typer.Option(help="Most training images a class.")] = None,
     json: Json = False,
     quiet: Quiet = False,
     workspace: WorkspaceFolder = None,
@@ -53,15 +70,12 @@ def build(
     from granctl.study.lookup import build_under_labels
 
     session = Session(workspace, as_json=json, quiet=quiet)
-    spec = BuildSpec(
-        source=source,
-        seed=seed,
-        order=order.value,
-        on_bad_image=on_bad_image.value,
-        shard_images=shard_images,
-        shard_bytes=shard_bytes,
-        holdout_frac=holdout_frac,
-    )
+    where = {"source": source, "source_kind": source_kind, "seed": seed}
+    which = {"images": images, "share": share.value, "per_class": per_class}
+    how = {"order": order.value, "on_bad_image": on_bad_image.value, "holdout_frac": holdout_frac}
+    most = {"shard_images": shard_images, "shard_bytes": shard_bytes}
+    given: dict[str, Any] = {**where, **which, **how, **most}
+    spec = BuildSpec(**given)
     session.emit(build_under_labels(session.workspace, spec, labels, out, session.progress))
 
 

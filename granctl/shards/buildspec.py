@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from granctl.errors import BadOptionError
+from granctl.shards.budget import Share
+from granctl.shards.opening import KINDS, SourceKind
 from granctl.shards.plan import Order
 from granctl.shards.sources import EMBEDDED
 
@@ -31,13 +33,15 @@ class BuildSpec:
     """What `granctl shards build` is asked."""
 
     source: str = EMBEDDED
-    """`embedded`, the name of a registered data set, or a folder."""
+    """`embedded`, the name of a registered data set, a folder, a file, or `a-{000..146}.tar`."""
+    source_kind: SourceKind | None = None
+    """What the source is; None: what lies there decides. No part of the identity."""
     classes: ClassLookup | None = None
     """What `.cls` and `.json` say; None: each label is a class, numbered in sorted order."""
     seed: int = 0
     """Order of the images, and which are held out."""
     order: Order = "shuffled"
-    """`shuffled` over each whole split, or as in the `source`."""
+    """`shuffled` over each whole split, or another way of `plan_shards`."""
     on_bad_image: OnBadImage = "fail"
     """Whether images that do not decode stop the build or are left out; no part of the identity:
     a whole shard set is the same under both."""
@@ -47,6 +51,12 @@ class BuildSpec:
     """Most bytes in a shard, headers and padding counted."""
     holdout_frac: float = 0.1
     """Of a source with training images only: the part of each label that becomes `val`."""
+    images: int | None = None
+    """Training images in all; None: every one."""
+    share: Share = "proportional"
+    """How `images` are shared out among labels: as they occur, or as equally as they last."""
+    per_class: int | None = None
+    """Most training images of a class (of the label map; without one, of a label)."""
 
     def check(self) -> None:
         """Checks the values.
@@ -58,6 +68,12 @@ class BuildSpec:
             raise BadOptionError("--shard-images", f"{self.shard_images} is below 1", "give 1 up")
         if self.shard_bytes < 1:
             raise BadOptionError("--shard-bytes", f"{self.shard_bytes} is below 1", "give 1 up")
+        for option, budget in (("--images", self.images), ("--per-class", self.per_class)):
+            if budget is not None and budget < 1:
+                raise BadOptionError(option, f"{budget} is below 1", "give 1 up")
+        if self.source_kind is not None and self.source_kind not in KINDS:
+            problem = f"{self.source_kind!r} is none"
+            raise BadOptionError("--source-kind", problem, f"give one of {', '.join(KINDS)}")
         if not 0 <= self.holdout_frac < 1:
             problem = f"{self.holdout_frac} is no fraction in [0, 1)"
             raise BadOptionError("--holdout-frac", problem, "give a fraction such as 0.1")

@@ -27,6 +27,7 @@ BAD_NAME = "bad.csv"
 def write_bad(folder: Path, source: Source, bad: Sequence[tuple[int, str]]) -> list[str]:
     """Writes bad.csv (name, problem), or removes it where nothing is bad; returns its lines."""
     rows = [(source.listing.names[i], problem) for i, problem in sorted(bad)]
+    rows += source.listing.rejected
     if not rows:
         (folder / BAD_NAME).unlink(missing_ok=True)
         return []
@@ -71,7 +72,7 @@ def finish(
             {"name": p.name, "split": p.split, "images": p.table.num_rows, "bytes": p.num_bytes}
             for p in parts
         ],
-        "bad_images": sum(len(part.bad) for part in parts),
+        "bad_images": sum(len(part.bad) for part in parts) + len(listing.rejected),
         "source": source.name,
         "seed": identity["seed"],
         "provenance": provenance(identity, inputs),

@@ -5,11 +5,14 @@ All of it is checked before anything is written.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from granctl.errors import LabelsNotInMapError, NoImagesError
+from granctl.errors import BadOptionError, LabelsNotInMapError, NoImagesError
 from granctl.progress import Progress
+from granctl.shards.budget import at_most_each, at_most_in_all
 from granctl.shards.buildspec import BuildSpec, ClassLookup
 from granctl.shards.listing import SPLITS, Source
 from granctl.shards.plan import hold_out
@@ -58,12 +61,52 @@ def chosen_splits(
     if dropped.any():
         num = sum(not c for c in classes)
         progress.note(f"left out: {dropped.sum()} images of {num} labels that the cut drops")
-    if spec.holdout_frac == 0 or (split_of > 0).any():
-        return split_of, False
-    held = hold_out(listing.label_of, len(listing.labels), spec.holdout_frac, spec.seed)
-    held &= ~dropped
-    progress.note(
-        f"training images only: {held.sum()} of {len(listing)} are held out as val"
-        f" ({spec.holdout_frac:g} of each label, seed {spec.seed})"
-    )
-    return np.where(held, np.int8(SPLITS.index("val")), split_of), True
+    held_out = spec.holdout_frac > 0 and not (split_of > 0).any()
+    if held_out:
+        held = hold_out(listing.label_of, len(listing.labels), spec.holdout_frac, spec.seed)
+        held &= ~dropped
+        progress.note(
+            f"training images only: {held.sum()} of {len(listing)} are held out as val"
+            f" ({spec.holdout_frac:g} of each label, seed {spec.seed})"
+        )
+        split_of = np.where(held, np.int8(SPLITS.index("val")), split_of)
+    return _within_budget(source, classes, split_of, spec, progress), held_out
+
+
+def _within_budget(
+    source: Source,
+    classes: list[tuple[int, ...]],
+    split_of: NDArray[np.int8],
+    spec: BuildSpec,
+    progress: Progress,
+) -> NDArray[np.int8]:
+    """Leaves out training images beyond `per_class` and `images`.
+
+    Raises:
+        BadOptionError: there are fewer than `images`.
+    """
+    label_of = source.listing.label_of
+    train = np.flatnonzero(split_of == SPLITS.index("train"))
+    left = len(train)
+    if spec.per_class is not None:
+        class_of = np.array([c[0] if c else 0 for c in classes], dtype=np.int32)
+        train = train[at_most_each(class_of[label_of[train]], spec.per_class, spec.seed)]
+    if spec.images is not None:
+        if spec.images > len(train):
+            problem = f"{spec.images} are asked for, and there are {len(train)} training images"
+            raise BadOptionError("--images", problem, "give fewer, or leave it out for all")
+        train = train[at_most_in_all(label_of[train], spec.images, spec.share, spec.seed)]
+    if len(train) == left:
+        return split_of
+    progress.note(f"within the budget: {len(train)} of {left} training images")
+    chosen = np.where(split_of == SPLITS.index("train"), np.int8(NO_SPLIT), split_of)
+    chosen[train] = SPLITS.index("train")
+    return chosen
+
+
+def selection_identity(spec: BuildSpec) -> dict[str, Any]:
+    """What was asked beyond the defaults and decides which images are there."""
+    asked: dict[str, Any] = {"images": spec.images, "per_class": spec.per_class}
+    if spec.images is not None:
+        asked["share"] = spec.share
+    return {field: value for field, value in asked.items() if value is not None}

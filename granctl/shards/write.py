@@ -22,7 +22,7 @@ from granctl.shards.index import ShardSet
 from granctl.shards.listing import SPLITS, Source
 from granctl.shards.pack import PARTS_NAME, BadMembers, Part, pack_shard, read_part
 from granctl.shards.plan import PlannedShard, plan_shards
-from granctl.shards.selection import chosen_splits, classes_of_labels
+from granctl.shards.selection import chosen_splits, classes_of_labels, selection_identity
 from granctl.shards.sources import open_source
 from granctl.shards.tar import json_payload, sample_bytes
 from granctl.workspace import Artefact, Workspace, begin_folder, folder_state
@@ -46,7 +46,13 @@ def build_shards(
         SourceChangedError: files changed after they were listed.
     """
     spec.check()
-    source = open_source(workspace, spec.source)
+    source = open_source(
+        workspace,
+        spec.source,
+        kind=spec.source_kind,
+        known=spec.classes.class_of if spec.classes else None,
+        progress=progress,
+    )
     classes = classes_of_labels(source, spec.classes)
     split_of, held_out = chosen_splits(source, classes, spec, progress)
     identity = _identity(source, spec, held_out)
@@ -79,6 +85,7 @@ def _identity(source: Source, spec: BuildSpec, held_out: bool) -> dict[str, Any]
         "shard_images": spec.shard_images,
         "shard_bytes": spec.shard_bytes,
         "holdout_frac": spec.holdout_frac if held_out else None,
+        **selection_identity(spec),
     }
 
 
@@ -147,6 +154,8 @@ def _planned(
         seed=spec.seed,
         shard_images=spec.shard_images,
         shard_bytes=spec.shard_bytes,
+        label_of=listing.label_of,
+        lies_at=listing.lies_at,
     )
     return planned, sizes
 
@@ -207,10 +216,10 @@ def _judge_bad(
         BadImagesError: there are some and `on_bad_image` is `fail`.
     """
     names = write_bad(folder, source, bad)
-    if bad and spec.on_bad_image == "fail":
-        raise BadImagesError(len(bad), names, folder / BAD_NAME)
-    if bad:
-        progress.note(f"left out: {len(bad)} bad images, all named in {folder / BAD_NAME}")
+    if names and spec.on_bad_image == "fail":
+        raise BadImagesError(len(names), names, folder / BAD_NAME)
+    if names:
+        progress.note(f"left out: {len(names)} bad images, all named in {folder / BAD_NAME}")
 
 
 def _check_space(folder: Path, needed: int) -> None:
