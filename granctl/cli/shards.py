@@ -18,6 +18,12 @@ class _OnBadImage(StrEnum):
     skip = "skip"
 
 
+class _OnDuplicate(StrEnum):
+    keep = "keep"
+    report = "report"
+    drop = "drop"
+
+
 class _Order(StrEnum):
     shuffled = "shuffled"
     source = "source"
@@ -60,6 +66,12 @@ def build(
         _Share, typer.Option(help="How --images are shared out among labels.")
     ] = _Share.proportional,
     per_class: Annotated[int | None, typer.Option(help="Most training images a class.")] = None,
+    duplicates: Annotated[
+        _OnDuplicate, typer.Option(help="Images that stand more than once.")
+    ] = _OnDuplicate.keep,
+    near_duplicates: Annotated[
+        int | None, typer.Option(help="Bits of 64 in which perceptual hashes may differ, 0 to 4.")
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
     workspace: WorkspaceFolder = None,
@@ -74,7 +86,8 @@ def build(
     which = {"images": images, "share": share.value, "per_class": per_class}
     how = {"order": order.value, "on_bad_image": on_bad_image.value, "holdout_frac": holdout_frac}
     most = {"shard_images": shard_images, "shard_bytes": shard_bytes}
-    given: dict[str, Any] = {**where, **which, **how, **most}
+    twice = {"duplicates": duplicates.value, "near_duplicates": near_duplicates}
+    given: dict[str, Any] = {**where, **which, **how, **most, **twice}
     spec = BuildSpec(**given)
     session.emit(build_under_labels(session.workspace, spec, labels, out, session.progress))
 

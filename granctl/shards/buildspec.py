@@ -8,11 +8,13 @@ from typing import Literal
 
 from granctl.errors import BadOptionError
 from granctl.shards.budget import Share
+from granctl.shards.duplicates import MOST_BITS
 from granctl.shards.opening import KINDS, SourceKind
 from granctl.shards.plan import Order
 from granctl.shards.sources import EMBEDDED
 
 OnBadImage = Literal["fail", "skip"]
+OnDuplicate = Literal["keep", "report", "drop"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +59,10 @@ class BuildSpec:
     """How `images` are shared out among labels: as they occur, or as equally as they last."""
     per_class: int | None = None
     """Most training images of a class (of the label map; without one, of a label)."""
+    duplicates: OnDuplicate = "keep"
+    """Whether images that stand more than once are looked for, and left out but for one."""
+    near_duplicates: int | None = None
+    """Bits of 64 in which perceptual hashes of duplicates may differ; None: only equal bytes."""
 
     def check(self) -> None:
         """Checks the values.
@@ -71,6 +77,13 @@ class BuildSpec:
         for option, budget in (("--images", self.images), ("--per-class", self.per_class)):
             if budget is not None and budget < 1:
                 raise BadOptionError(option, f"{budget} is below 1", "give 1 up")
+        near = self.near_duplicates
+        if near is not None and not 0 <= near <= MOST_BITS:
+            problem = f"{near} is not from 0 to {MOST_BITS} bits"
+            raise BadOptionError("--near-duplicates", problem, "give 0, 1, 2, 3 or 4")
+        if near is not None and self.duplicates == "keep":
+            problem = "nothing is looked for with --duplicates keep"
+            raise BadOptionError("--near-duplicates", problem, "give --duplicates report or drop")
         if self.source_kind is not None and self.source_kind not in KINDS:
             problem = f"{self.source_kind!r} is none"
             raise BadOptionError("--source-kind", problem, f"give one of {', '.join(KINDS)}")

@@ -5,6 +5,7 @@ All of it is checked before anything is written.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,11 @@ from granctl.errors import BadOptionError, LabelsNotInMapError, NoImagesError
 from granctl.progress import Progress
 from granctl.shards.budget import at_most_each, at_most_in_all
 from granctl.shards.buildspec import BuildSpec, ClassLookup
+from granctl.shards.duplicates import Duplicates, find_duplicates
+from granctl.shards.hashing import content_hashes
 from granctl.shards.listing import SPLITS, Source
 from granctl.shards.plan import hold_out
+from granctl.workspace import Workspace
 
 NO_SPLIT = -1
 """In `split_of`: the image is left out."""
@@ -44,13 +48,56 @@ def classes_of_labels(source: Source, lookup: ClassLookup | None) -> list[tuple[
     return classes
 
 
-def chosen_splits(
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Selection:
+    """The images that go into the shards."""
+
+    split_of: NDArray[np.int8]
+    """Shape (n,): index into `SPLITS`, or `NO_SPLIT`: the image is left out."""
+    held_out: bool
+    """Whether images were held out by the seed."""
+    duplicates: Duplicates | None
+    """Those that were looked for, and left out where that was asked."""
+
+
+def select(
+    workspace: Workspace,
+    source: Source,
+    classes: list[tuple[int, ...]],
+    spec: BuildSpec,
+    progress: Progress,
+) -> Selection:
+    """Chooses images: what the cut keeps, held-out ones, no duplicates, within the budget.
+
+    What is left out or held out is said.
+
+    Raises:
+        BadOptionError: the budget asks for more images than there are.
+    """
+    split_of, held_out = _splits(source, classes, spec, progress)
+    duplicates = None
+    if spec.duplicates != "keep":
+        near = spec.near_duplicates
+        sums, hashes = content_hashes(
+            workspace, source, split_of >= 0, progress, near=near is not None
+        )
+        duplicates = find_duplicates(split_of, sums, hashes, near or 0)
+        leaving = split_of.copy()
+        leaving[duplicates.images] = NO_SPLIT
+        crossing = split_of[duplicates.images] != split_of[duplicates.kept]
+        progress.note(
+            f"{len(duplicates)} duplicates, {crossing.sum()} of them of an image in another split"
+            + (": left out" if spec.duplicates == "drop" else "")
+        )
+        split_of = leaving if spec.duplicates == "drop" else split_of
+    split_of = _within_budget(source, classes, split_of, spec, progress)
+    return Selection(split_of=split_of, held_out=held_out, duplicates=duplicates)
+
+
+def _splits(
     source: Source, classes: list[tuple[int, ...]], spec: BuildSpec, progress: Progress
 ) -> tuple[NDArray[np.int8], bool]:
-    """The split of each image, int8 of shape (n,), and whether images were held out by the seed.
-
-    It is `NO_SPLIT` where the cut drops the label. What is left out or held out is said.
-    """
+    """The split of each image, and whether images were held out by the seed."""
     listing = source.listing
     if listing.num_others:
         progress.note(f"left out: {listing.num_others} files that are no images")
@@ -70,7 +117,7 @@ def chosen_splits(
             f" ({spec.holdout_frac:g} of each label, seed {spec.seed})"
         )
         split_of = np.where(held, np.int8(SPLITS.index("val")), split_of)
-    return _within_budget(source, classes, split_of, spec, progress), held_out
+    return split_of, held_out
 
 
 def _within_budget(
@@ -109,4 +156,6 @@ def selection_identity(spec: BuildSpec) -> dict[str, Any]:
     asked: dict[str, Any] = {"images": spec.images, "per_class": spec.per_class}
     if spec.images is not None:
         asked["share"] = spec.share
+    if spec.duplicates == "drop":
+        asked |= {"duplicates": "drop", "near_duplicates": spec.near_duplicates}
     return {field: value for field, value in asked.items() if value is not None}

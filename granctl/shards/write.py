@@ -17,12 +17,13 @@ from granctl.errors import BadImagesError, NoImagesError, OutputNotWritableError
 from granctl.progress import Progress
 from granctl.provenance import digest as digest_of
 from granctl.shards.buildspec import BuildSpec, ClassLookup
+from granctl.shards.duplicates_file import write_duplicates
 from granctl.shards.finish import BAD_NAME, finish, write_bad
 from granctl.shards.index import ShardSet
 from granctl.shards.listing import SPLITS, Source
 from granctl.shards.pack import PARTS_NAME, BadMembers, Part, pack_shard, read_part
 from granctl.shards.plan import PlannedShard, plan_shards
-from granctl.shards.selection import chosen_splits, classes_of_labels, selection_identity
+from granctl.shards.selection import classes_of_labels, select, selection_identity
 from granctl.shards.sources import open_source
 from granctl.shards.tar import json_payload, sample_bytes
 from granctl.workspace import Artefact, Workspace, begin_folder, folder_state
@@ -54,14 +55,16 @@ def build_shards(
         progress=progress,
     )
     classes = classes_of_labels(source, spec.classes)
-    split_of, held_out = chosen_splits(source, classes, spec, progress)
-    identity = _identity(source, spec, held_out)
+    chosen = select(workspace, source, classes, spec, progress)
+    split_of = chosen.split_of
+    identity = _identity(source, spec, chosen.held_out)
     spec_digest = digest_of({"kind": "shards", "schema": SCHEMA, **identity})
     folder = out.absolute() if out else workspace.place("shards", _slug(source.name), spec_digest)
     inputs = {"source": source.digest} | ({"labels": spec.classes.digest} if spec.classes else {})
     if folder_state(folder, spec_digest) == "absent":
         begin_folder(folder, spec_digest, identity, inputs)
     with making_alone(folder, progress):
+        write_duplicates(folder, source.listing, chosen.duplicates)
         if folder_state(folder, spec_digest) == "whole":
             shutil.rmtree(folder / PARTS_NAME, ignore_errors=True)
             return _found_whole(folder, spec, spec_digest)

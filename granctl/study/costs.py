@@ -11,7 +11,7 @@ from granctl.errors import GranctlError
 from granctl.progress import Progress
 from granctl.shards.index import ShardSet
 from granctl.shards.listing import SPLITS
-from granctl.shards.selection import chosen_splits
+from granctl.shards.selection import select
 from granctl.shards.sources import open_source
 from granctl.study import work
 from granctl.study.ledger import FolderLedger
@@ -73,7 +73,7 @@ def _train_images(
         source = open_source(workspace, cell.params["source"])
         spec = work.build_spec(**cell.params)
         classes: list[tuple[int, ...]] = [(0,)] * len(source.listing.labels)
-        split_of, _ = chosen_splits(source, classes, spec, progress)
+        split_of = select(workspace, source, classes, spec, progress).split_of
         return int(np.count_nonzero(split_of == _TRAIN)), None
     except GranctlError as error:
         return None, str(error)
