@@ -7,6 +7,10 @@ from typing import Annotated
 
 import typer
 
+from granctl.errors import BadUrlError
+
+_UPLOAD = "write to a folder; `granctl shards upload` takes a shard set to s3://"
+
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on stdout instead of the path.")
 ]
@@ -19,9 +23,28 @@ WorkspaceFolder = Annotated[
         show_default="$GRANCTL_WORKSPACE, else ./granctl-workspace",
     ),
 ]
+
+
+def _a_folder(path: Path | None) -> Path | None:
+    """Refuses a URL, which would become a folder of that name.
+
+    Raises:
+        BadUrlError: it is a URL.
+    """
+    if path is not None and str(path).startswith(("s3:/", "http:/", "https:/")):
+        problem = "--out is a folder of this machine"
+        raise BadUrlError(str(path).replace(":/", "://", 1), problem, _UPLOAD)
+    return path
+
+
 Out = Annotated[
     Path | None,
-    typer.Option("--out", help="Where to write.", show_default="in the workspace, by digest"),
+    typer.Option(
+        "--out",
+        help="Where to write.",
+        show_default="in the workspace, by digest",
+        callback=_a_folder,
+    ),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Every random choice follows from it.")]
 Labels = Annotated[
@@ -33,7 +56,7 @@ Labels = Annotated[
 Shards = Annotated[
     Path | None,
     typer.Option(
-        "--shards", help="A shard set, as `granctl shards build` makes.", show_default="newest"
+        "--shards", help="A shard set: a folder, s3:// or https://.", show_default="newest"
     ),
 ]
 Counts = Annotated[

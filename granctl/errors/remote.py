@@ -8,11 +8,9 @@ from granctl.errors.root import DataError, RunError, UserError
 class BadUrlError(UserError):
     """A text that looks like a URL and is none that granctl reads or writes."""
 
-    def __init__(self, url: str, problem: str) -> None:
-        super().__init__(
-            f"{url}: {problem}",
-            "write s3://BUCKET/PREFIX, or https://HOST/PATH for the folder of a shard set",
-        )
+    def __init__(self, url: str, problem: str, hint: str = "") -> None:
+        otherwise = "write s3://BUCKET/PREFIX, or https://HOST/PATH for the folder of a shard set"
+        super().__init__(f"{url}: {problem}", hint or otherwise)
 
 
 class MissingExtraError(UserError):

@@ -16,7 +16,7 @@ _KINDS_HINT = (
 class NoSuchSplitError(UserError):
     """A shard set lacks the split that was asked for."""
 
-    def __init__(self, path: Path, split: str, has: Sequence[str]) -> None:
+    def __init__(self, path: Path | str, split: str, has: Sequence[str]) -> None:
         super().__init__(
             f"shard set {path} has no split {split} (has: {listing(has)})",
             "name one that it has, or build shards from a source with such a folder",
@@ -26,7 +26,7 @@ class NoSuchSplitError(UserError):
 class NoSuchKeyError(UserError):
     """A shard set has no image with this key."""
 
-    def __init__(self, path: Path, key: str) -> None:
+    def __init__(self, path: Path | str, key: str) -> None:
         super().__init__(
             f"shard set {path} has no image with the key {key!r}",
             "keys stand in the column `key` of its index.parquet",

@@ -21,7 +21,7 @@ class UnknownRecipeError(UserError):
 class OtherImagesError(UserError):
     """A label map keyed by images, over images that it does not know."""
 
-    def __init__(self, shards: Path, split: str, unknown: int, num: int) -> None:
+    def __init__(self, shards: Path | str, split: str, unknown: int, num: int) -> None:
         super().__init__(
             f"{unknown} of {num} images (split {split}) of shard set {shards} are not in the"
             " label map, which is keyed by the images of another shard set or split",
@@ -32,7 +32,7 @@ class OtherImagesError(UserError):
 class NothingToLearnError(UserError):
     """No image of a split has a class under the label map."""
 
-    def __init__(self, shards: Path, split: str, num: int) -> None:
+    def __init__(self, shards: Path | str, split: str, num: int) -> None:
         super().__init__(
             f"none of the {num} images (split {split}) of {shards} has a class in the label map",
             "cut at a depth or level that keeps their labels",

@@ -70,7 +70,7 @@ class ShardSet:
             RemoteDownError: the URL cannot be read.
         """
         if url_of(path) is not None:
-            return cls._behind_url(store_of(path))
+            return cls.of_store(store_of(path))
         path = Path(path)
         if not path.exists():
             raise MissingInputError("shard set", path, "make one with `granctl shards build`")
@@ -81,7 +81,13 @@ class ShardSet:
         return cls._of_manifest(path, read_json(path / MANIFEST_NAME), Folder(path))
 
     @classmethod
-    def _behind_url(cls, store: Store) -> ShardSet:
+    def of_store(cls, store: Store) -> ShardSet:
+        """Opens the shard set of a store: that of a URL with limits of one's own, for example.
+
+        Raises:
+            ManifestMismatchError: it is no shard set, or an unfinished one.
+            GranctlError: the URL cannot be read.
+        """
         try:
             manifest = store.file(MANIFEST_NAME)
         except MissingInputError as error:
@@ -150,7 +156,7 @@ class ShardSet:
         for split in HELD_OUT_SPLITS:
             if split in self.splits:
                 return split
-        raise NoSuchSplitError(self.root, " or ".join(HELD_OUT_SPLITS), self.splits)
+        raise NoSuchSplitError(self.store.where, " or ".join(HELD_OUT_SPLITS), self.splits)
 
     # --- the index ----------------------------------------------------------------------------
 
@@ -198,7 +204,7 @@ class ShardSet:
 
     def _known(self, split: str) -> str:
         if split not in self.splits:
-            raise NoSuchSplitError(self.root, split, self.splits)
+            raise NoSuchSplitError(self.store.where, split, self.splits)
         return split
 
     def _table(self, split: str, columns: Sequence[str]) -> Any:

@@ -27,7 +27,7 @@ def describe(shards: ShardSet) -> dict[str, Any]:
     return {
         "kind": "shards",
         "schema": 1,
-        "path": str(shards.root),
+        "path": shards.store.where,
         "digest": shards.manifest["digest"],
         "content_digest": shards.digest,
         "images": sum(split["images"] for split in splits.values()),
@@ -54,7 +54,7 @@ def label_table(shards: ShardSet, most: int = 40) -> Table:
     rows.append(["images", *(f"{shards.num_images(split):,}" for split in shards.splits)])
     sizes = (shards.manifest["splits"][split]["image_bytes"] for split in shards.splits)
     rows.append(["megabytes", *(f"{size / 1e6:,.1f}" for size in sizes)])
-    return shards.root.name, columns, rows
+    return shards.name, columns, rows
 
 
 def describe_image(shards: ShardSet, key: str) -> dict[str, Any]:
@@ -67,32 +67,38 @@ def describe_image(shards: ShardSet, key: str) -> dict[str, Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path = shards.root / INDEX_NAME
+    path = shards.store.file(INDEX_NAME)
     try:
         found = pq.read_table(path, filters=[("key", "==", key)]).to_pylist()
     except (pa.ArrowException, OSError) as error:
         hint = "make it again with `granctl shards build`"
         raise ManifestMismatchError(path, f"cannot be read ({error})", hint) from error
     if not found:
-        raise NoSuchKeyError(shards.root, key)
+        raise NoSuchKeyError(shards.store.where, key)
     row: dict[str, Any] = found[0]
+    sidecar = _sidecar(shards, row)
     row["shard"] = shards.shard_names[row["shard"]]
-    tar = shards.root / row["shard"]
-    return {"kind": "image", "schema": 1, "path": str(tar), **row, **_sidecar(tar, row)}
+    tar = f"{shards.store.where}/{row['shard']}"
+    return {"kind": "image", "schema": 1, "path": tar, **row, **sidecar}
 
 
-def _sidecar(tar: Any, row: Mapping[str, Any]) -> dict[str, Any]:
+def _sidecar(shards: ShardSet, row: Mapping[str, Any]) -> dict[str, Any]:
     """Classes and source from the `.json` member, two members after the image."""
     header_at = row["offset"] + padded(row["size"]) + 2 * BLOCK
+    record = shards.manifest["shards"][row["shard"]]
+    opened = shards.store.shard_bytes([(record["name"], record["bytes"])])
     try:
-        with tar.open("rb") as file:
-            file.seek(header_at)
-            size = int(file.read(BLOCK)[124:135], 8)
-            value = json.loads(file.read(size))
-            return {"classes": value["classes"], "source": value["source"]}
-    except (OSError, ValueError, KeyError) as error:
+        size = int(opened.read(0, header_at, BLOCK)[124:135], 8)
+        value = json.loads(opened.read(0, header_at + BLOCK, size))
+        return {"classes": value["classes"], "source": value["source"]}
+    except (ValueError, KeyError) as error:
         hint = "make it again with `granctl shards build`"
-        raise ManifestMismatchError(tar, f"{row['key']}.json is damaged ({error})", hint) from error
+        problem = f"{row['key']}.json is damaged ({error})"
+        raise ManifestMismatchError(
+            f"{shards.store.where}/{record['name']}", problem, hint
+        ) from error
+    finally:
+        opened.close()
 
 
 def image_table(record: Mapping[str, Any]) -> Table:

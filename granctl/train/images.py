@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 MEMORY_BYTES = 1 << 30
 """Decoded images of one split that are kept in memory, at most."""
 _KEPT_SETS = 6
+_AHEAD = 1024
+"""Images that a reader is told of before they are asked for; matters behind a URL only."""
 _in_memory: dict[tuple[Any, ...], NDArray[np.uint8]] = {}
 
 Batch = tuple["Tensor", NDArray[np.int64]]
@@ -149,6 +151,8 @@ def _decoded_set(
     progress.start(f"decode {split}", len(rows), "images")
     with ImageReader(shards) as reader:
         for i in range(len(rows)):
+            if i % _AHEAD == 0:
+                reader.prefetch(rows, np.arange(i, min(i + _AHEAD, len(rows))))
             pixels[i] = centred(decoded(reader.image(rows, i), channels), look).numpy()
             if i % 500 == 499:
                 progress.advance(500)
@@ -200,6 +204,7 @@ class _Decoder:
 
         images = job.images(len(self._row))
         chance = job.chance()
+        self._reader.prefetch(self._rows, self._row[images])
         batch = [self._one(i, u, job.augment) for i, u in zip(images, chance, strict=True)]
         return torch.stack(batch), torch.from_numpy(images)
 

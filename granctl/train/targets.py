@@ -12,6 +12,7 @@ import numpy as np
 from granctl.errors import BadOptionError
 from granctl.progress import Progress
 from granctl.shards.index import ShardSet
+from granctl.shards.store import url_of
 from granctl.shards.write import BuildSpec, build_shards
 from granctl.tree.cuts import depth_cut, label_map_of, level_cut, nodes_of_labels
 from granctl.tree.labelmap import LabelMap
@@ -40,7 +41,8 @@ class Target:
 def open_target(workspace: Workspace, text: str, progress: Progress) -> Target:
     """The target that `NAME[@CUT]` means; its shards are built when they are not there.
 
-    NAME is `embedded`, a data set of `granctl data add`, a folder of classes or a shard set. CUT is
+    NAME is `embedded`, a data set of `granctl data add`, a folder of classes or a
+    shard set (a folder or a URL). CUT is
     `leaf` (every label a class; the default), `depth-D` or `level-K` over the embedded WordNet.
 
     Raises:
@@ -79,6 +81,8 @@ def _has_cut(text: str) -> bool:
 
 
 def _shards(workspace: Workspace, name: str, progress: Progress) -> ShardSet:
+    if url_of(name) is not None:
+        return ShardSet.open(name)
     folder = workspace.data_names().get(name, Path(name).expanduser())
     if name != "embedded" and (folder / MANIFEST_NAME).is_file():
         return ShardSet.open(folder)
@@ -106,7 +110,7 @@ def _leaves(shards: ShardSet) -> LabelMap:
 def _by_tree(shards: ShardSet, method: str, steps: int) -> LabelMap:
     """The labels of the shards cut by the embedded WordNet, with the default policies."""
     taxonomy = embedded_wordnet()
-    nodes = nodes_of_labels(taxonomy, shards.labels, f"labels of {shards.root.name}")
+    nodes = nodes_of_labels(taxonomy, shards.labels, f"labels of {shards.name}")
     params: dict[str, Any] = {method: steps}
     if method == "depth":
         cut = depth_cut(taxonomy, nodes, steps)

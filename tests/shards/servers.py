@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,7 +16,8 @@ Fault = Callable[[int, str], str | None]
 """(number of the request from 1, "GET /path") -> what goes wrong with it, or None.
 
 503: busy; reset: the connection is closed without an answer; cut: in the middle of the body;
-short: a shorter body than was asked for, said to be so; 403, 401: denied.
+silent: no answer for 0.4 s, and none then; short: a shorter body than was asked for, said to be
+so; 401, 403: denied.
 """
 
 
@@ -88,7 +90,9 @@ class RangeServer:
         with self._lock:
             self.requests.append((handler.path, span))
             fault = self.fault(len(self.requests), f"GET {handler.path}")
-        if fault == "reset":
+        if fault == "silent":
+            time.sleep(0.4)
+        if fault in ("reset", "silent"):
             handler.close_connection = True
             return
         if self.login and handler.headers.get("Authorization") != self.login:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from servers import S3Server, every
 
@@ -27,6 +28,7 @@ from granctl.progress import Silent
 from granctl.shards.index import ShardSet
 from granctl.shards.put import part_size
 from granctl.shards.read import ImageReader
+from granctl.shards.remote import open_remote
 from granctl.shards.remotespec import MIB, RemoteSpec
 from granctl.shards.upload import upload_shards
 
@@ -257,6 +259,24 @@ def test_without_credentials_requests_are_anonymous(
     assert "no credentials were found" in denied.value.hint
 
 
+@pytest.mark.parametrize("fault", ["503", "cut"])
+def test_reading_outlives_faults_of_s3(
+    s3: S3Server, shards: ShardSet, shards_folder: Path, tmp_path: Path, fault: str
+) -> None:
+    """Every third request fails: the images are the same, single and read ahead."""
+    upload_shards(shards_folder, URL, Silent(), quick(tmp_path))
+    s3.forget()
+    s3.fault = every(3, fault)
+    remote = ShardSet.of_store(open_remote(URL, quick(tmp_path, tries=8, gap_bytes=0)))
+    rows = remote.rows("train")
+    with ImageReader(shards) as local, ImageReader(remote) as reader:
+        for ahead in (False, True):
+            if ahead:
+                reader.prefetch(rows, np.arange(len(rows)))
+            for i in range(len(rows)):
+                assert reader.image(rows, i) == local.image(shards.rows("train"), i)
+
+
 def test_parts_never_are_more_than_ten_thousand() -> None:
     """A file of 5 TB has larger parts; a small one those that were wished."""
     assert part_size(100 * MIB, 16 * MIB) == 16 * MIB
@@ -270,6 +290,7 @@ _PROGRAM = """
 import sys
 from pathlib import Path
 from granctl.progress import Silent
+from granctl.shards.remote import open_remote
 from granctl.shards.remotespec import RemoteSpec
 from granctl.shards.upload import upload_shards
 spec = RemoteSpec(cache=Path(sys.argv[3]), part_bytes=6000, in_flight=3)

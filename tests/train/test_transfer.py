@@ -143,6 +143,6 @@ def test_targets_by_name_folder_and_cut(shards, shapes_folder, tmp_path):
 def test_a_target_without_held_out_images_is_refused(train, judge, shards, leaves):
     """Nothing is scored on images that were trained on."""
     manifest = {**shards.manifest, "splits": {"train": shards.manifest["splits"]["train"]}}
-    part = type(shards)(root=shards.root, manifest=manifest)
+    part = type(shards)(root=shards.root, manifest=manifest, store=shards.store)
     with pytest.raises(NoSuchSplitError):
         judge("linear", train().path, target=Target(name="part", shards=part, labels=leaves))
