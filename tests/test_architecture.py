@@ -21,6 +21,7 @@ FLOOR_OF_ROOM = {
     "workspace": 2,
     "spec": 2,
     "alone": 2,
+    "processes": 1,
     "files": 1,
     "provenance": 0,
     "errors": 0,

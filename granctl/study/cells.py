@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol
 
 from granctl.errors import CellsFailedError, GranctlError, WorkerDiedError
+from granctl.processes import end_pool, leaving_when_ended, prepare_worker
 from granctl.progress import Progress, Silent
 from granctl.workspace import Artefact, Workspace
 
@@ -120,7 +119,7 @@ def run_cells(
     except BrokenProcessPool as error:
         raise WorkerDiedError([c.name for c in running.values()] or [cell.name]) from error
     finally:
-        _end(pool, finished=finished)
+        end_pool(pool, finished=finished)
         progress.finish()
     if faults:
         raise CellsFailedError([f"{n}: {e}" for n, e in faults.items()], len(waiting))
@@ -142,32 +141,10 @@ def _check_needs(cells: Sequence[Cell]) -> None:
 
 
 def _prepare_worker() -> None:
-    """Ctrl-C reaches the parent alone, which ends the workers; one thread each.
-
-    A worker that is ended unwinds, so that what it was writing is removed.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _unwind)
+    prepare_worker()
     os.environ["OMP_NUM_THREADS"] = "1"
 
 
-def _unwind(number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(128 + number)
-
-
 def _work(cell: Cell, root: Path, paths: Mapping[str, Path]) -> Artefact:
-    try:
+    with leaving_when_ended():
         return cell.work(Workspace(root), progress=Silent(), **cell.params, **paths)
-    except SystemExit as ended:
-        # The pool would hand it to the parent as the cell's result, and take the next cell.
-        os._exit(int(ended.code or 0))
-
-
-def _end(pool: ProcessPoolExecutor, *, finished: bool) -> None:
-    """Waits for an idle pool; ends the processes of one that still works, by pid."""
-    processes = list((pool._processes or {}).values())
-    pool.shutdown(wait=finished, cancel_futures=True)
-    if not finished:
-        for process in processes:
-            process.terminate()
-            process.join()

@@ -1,0 +1,44 @@
+"""Worker processes that end cleanly: Ctrl-C is the parent's, and one that is ended unwinds."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+
+
+def prepare_worker() -> None:
+    """A pool's initializer: Ctrl-C reaches the parent alone, which ends the workers.
+
+    A worker that is ended unwinds, so that what it was writing is removed.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _unwind)
+
+
+def _unwind(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)
+
+
+@contextmanager
+def leaving_when_ended() -> Iterator[None]:
+    """Around the work of a worker: once it has unwound, its process is gone.
+
+    Else the pool would hand the exit to the parent as a result, and take the next piece of work.
+    """
+    try:
+        yield
+    except SystemExit as ended:
+        os._exit(int(ended.code or 0))
+
+
+def end_pool(pool: ProcessPoolExecutor, *, finished: bool) -> None:
+    """Waits for an idle pool; ends the processes of one that still works, by pid."""
+    processes = list((pool._processes or {}).values())
+    pool.shutdown(wait=finished, cancel_futures=True)
+    if not finished:
+        for process in processes:
+            process.terminate()
+            process.join()
