@@ -9,6 +9,11 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 
 
+UNWINDING_S = 5.0
+"""How long an ended worker may take. Python swallows the exception of a signal that arrives inside
+a callback of the garbage collector or of an import, and such a worker would go on for ever."""
+
+
 def prepare_worker() -> None:
     """A pool's initializer: Ctrl-C reaches the parent alone, which ends the workers.
 
@@ -38,7 +43,12 @@ def end_pool(pool: ProcessPoolExecutor, *, finished: bool) -> None:
     """Waits for an idle pool; ends the processes of one that still works, by pid."""
     processes = list((pool._processes or {}).values())
     pool.shutdown(wait=finished, cancel_futures=True)
-    if not finished:
-        for process in processes:
-            process.terminate()
+    if finished:
+        return
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join(UNWINDING_S)
+        if process.is_alive():
+            process.kill()
             process.join()
