@@ -91,6 +91,10 @@ class Fetcher:
 
         return self.retried(name, go)
 
+    def version(self, name: str) -> str:
+        """What the server called the version of a file that was read; empty where it said none."""
+        return self._versions.get(name, "")
+
     def retried(self, name: str, call: Callable[[], T]) -> T:
         """What `call` returns, tried again after faults that may pass.
 
@@ -111,8 +115,8 @@ class Fetcher:
         if total >= 0 and reply.total not in (-1, total):
             problem = f"it has {reply.total} bytes, not {total} as when made"
             raise RemoteChangedError(f"{self.objects.where}/{name}", problem)
-        known = self._versions.setdefault(name, reply.version)
-        if reply.version and known != reply.version:
+        known = self._versions.setdefault(name, reply.version) if reply.version else ""
+        if known != reply.version:
             problem = f"it was changed while it was read ({known} is now {reply.version})"
             raise RemoteChangedError(f"{self.objects.where}/{name}", problem)
         if total < 0 and reply.total < 0:
@@ -136,8 +140,8 @@ def _fill(got: bytearray, reply: Reply, num_bytes: int) -> None:
         got += data
 
 
-def stream(fetcher: Fetcher, name: str, total: int | None = None) -> BinaryIO:
-    """A file to read from its beginning onwards, with requests in flight ahead of the reader.
+def stream(fetcher: Fetcher, name: str, total: int | None = None, *, begin: int = 0) -> BinaryIO:
+    """A file to read from byte `begin` onwards, with requests in flight ahead of the reader.
 
     At most 5 requests' bytes are held at a time.
 
@@ -145,20 +149,20 @@ def stream(fetcher: Fetcher, name: str, total: int | None = None) -> BinaryIO:
         FileNotFoundError: there is no such file.
         GranctlError: as `Fetcher.span`.
     """
-    return io.BufferedReader(_Stream(fetcher, name, total), _READ_BYTES)
+    return io.BufferedReader(_Stream(fetcher, name, total, begin), _READ_BYTES)
 
 
 class _Stream(io.RawIOBase):
-    def __init__(self, fetcher: Fetcher, name: str, total: int | None) -> None:
+    def __init__(self, fetcher: Fetcher, name: str, total: int | None, begin: int) -> None:
         super().__init__()
         self._fetcher, self._name = fetcher, name
         step = fetcher.spec.request_bytes
-        first, self._total = fetcher.span(name, 0, step, None)
+        first, self._total = fetcher.span(name, begin, begin + step, None)
         if total is not None and self._total != total:
             problem = f"it has {self._total} bytes, not {total} as when made"
             raise RemoteChangedError(f"{fetcher.objects.where}/{name}", problem)
         self._held = memoryview(first)
-        self._next = len(first)
+        self._next = begin + len(first)
         self._coming: deque[Future[tuple[bytearray, int]]] = deque()
         self._pool = ThreadPoolExecutor(STREAMS, thread_name_prefix="granctl-stream")
         self._ask()

@@ -18,6 +18,7 @@ from granctl.errors import (
 )
 from granctl.progress import Progress, Silent
 from granctl.shards.detect import detected
+from granctl.shards.download import fetched_source
 from granctl.shards.folders import folder_inventory
 from granctl.shards.hubparquet import open_hub_parquet, parquet_files
 from granctl.shards.imagenet1k import open_imagenet1k
@@ -30,6 +31,7 @@ from granctl.shards.opening import KINDS, Opening, SourceKind, expanded, tars_be
 from granctl.shards.parquet import ParquetSource, is_indexed
 from granctl.shards.pathlist import open_pathlist
 from granctl.shards.shardsource import open_shard_set
+from granctl.shards.store import url_of
 from granctl.shards.tarsource import tar_inventory
 from granctl.shards.webdataset import open_webdataset
 from granctl.workspace import MANIFEST_NAME, Workspace, embedded
@@ -57,6 +59,8 @@ def open_source(
 ) -> Source:
     """Opens `embedded`, a data set of `granctl data add`, a folder, a file, or `a-{000..146}.tar`.
 
+    A URL of files or of a shard set (`s3://`, `https://`) is copied into the cache first.
+
     Args:
         workspace: where names are registered, and where what headers say is kept.
         name_or_path: a name goes before a folder of the same name.
@@ -80,7 +84,8 @@ def open_source(
         )
     if name_or_path == EMBEDDED:
         return ParquetSource(embedded("images"), EMBEDDED)
-    path, files = _located(workspace, name_or_path)
+    progress = progress or Silent()
+    path, files = _located(workspace, name_or_path, progress)
     registered = name_or_path in workspace.data_names()
     opening = Opening(
         workspace=workspace,
@@ -88,13 +93,15 @@ def open_source(
         files=files,
         name=name_or_path if registered else _plain_name(path),
         known=known,
-        progress=progress or Silent(),
+        progress=progress,
     )
     return _OPENERS[kind or detected(path, files)](opening)
 
 
-def _located(workspace: Workspace, text: str) -> tuple[Path, tuple[str, ...]]:
+def _located(workspace: Workspace, text: str, progress: Progress) -> tuple[Path, tuple[str, ...]]:
     """The folder or file that is meant, and the files in it where a pattern names several."""
+    if url_of(text) is not None:
+        return fetched_source(text, progress)
     if text in workspace.data_names():
         return workspace.data_folder(text), ()
     names = expanded(text)
