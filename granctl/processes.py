@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 
-
 UNWINDING_S = 5.0
 """How long an ended worker may take. Python swallows the exception of a signal that arrives inside
 a callback of the garbage collector or of an import, and such a worker would go on for ever."""
