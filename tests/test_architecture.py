@@ -124,7 +124,7 @@ def test_commands_are_short() -> None:
     [
         (["--help"], HEAVY | {"numpy", "pyarrow"}),
         (["tree", "cut", "--help"], HEAVY | {"numpy", "pyarrow"}),
-        (["tree", "cut", "--level", "4"], HEAVY),
+        (["tree", "cut", "--level", "4"], HEAVY | {"pydantic", "rich"}),
         (["tree", "show", "--root", "n02084071", "--depth", "1"], HEAVY),
         (["recipes", "list"], HEAVY),
     ],

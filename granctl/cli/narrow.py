@@ -34,6 +34,7 @@ def _only(app: typer.Typer, words: list[str]) -> typer.Typer | None:
         name=app.info.name,
         help=app.info.help,
         no_args_is_help=app.info.no_args_is_help,
+        add_completion=False,  # nobody asks for it beside a command
         pretty_exceptions_enable=app.pretty_exceptions_enable,
         context_settings=app.info.context_settings,
     )

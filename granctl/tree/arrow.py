@@ -21,11 +21,12 @@ def text_column(texts: Sequence[str]) -> Any:
     """A string column."""
     import pyarrow as pa
 
-    encoded = [text.encode() for text in texts]
-    ends = np.cumsum([0, *map(len, encoded)]).astype(np.int32)
-    return pa.StringArray.from_buffers(
-        len(texts), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))
-    )
+    whole = "".join(texts)
+    # Ids are ASCII, so that a text's length is that of its bytes.
+    pieces: Sequence[str | bytes] = texts if whole.isascii() else [t.encode() for t in texts]
+    ends = np.zeros(len(texts) + 1, np.int32)
+    np.cumsum(np.fromiter(map(len, pieces), np.int32, len(texts)), out=ends[1:])
+    return pa.StringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(whole.encode()))
 
 
 def list_column(offsets: NDArray[np.integer], values: NDArray[np.integer]) -> Any:

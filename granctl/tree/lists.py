@@ -69,10 +69,10 @@ def _read(path: Path, name: str) -> LabelList:
         text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
     except (OSError, EOFError, ValueError) as error:
         raise BadLabelListError(path, [f"it is no text: {error}"]) from error
-    lines = [line.rstrip() for line in text.splitlines()]
-    if "\t" not in text and "#" not in text and len(set(lines)) == len(lines) and all(lines):
-        return LabelList(name=name, ids=tuple(lines)) if lines else _no_labels(path)
-    return _with_care(path, name, lines)
+    ids = tuple(text.split())  # all there is to a list without counts, comments and long names
+    if ids and not any(c in text for c in "#\t ") and len(set(ids)) == len(ids):
+        return LabelList(name=name, ids=ids)
+    return _with_care(path, name, [line.rstrip() for line in text.splitlines()])
 
 
 def _with_care(path: Path, name: str, lines: list[str]) -> LabelList:
