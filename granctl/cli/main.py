@@ -10,6 +10,7 @@ import typer
 
 from granctl.errors import GranctlError
 
+MISUSED = 2
 INTERRUPTED = 130
 OUR_BUG = 70
 
@@ -39,7 +40,9 @@ def run(arguments: list[str]) -> int:
         return 0
     except Exception as error:
         if hasattr(error, "format_message"):  # the framework's usage errors, whatever their module
-            return _say(error.format_message(), _usage_hint(error), 2)
+            message = error.format_message()
+            # A group without a command has no message: its help was shown.
+            return _say(message, _usage_hint(error), MISUSED) if message else MISUSED
         traceback.print_exc()
         return _say(
             f"a bug of granctl: {error!r}", "please report it with the lines above", OUR_BUG
