@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from granctl.errors.root import DataError, UserError, listing
+from granctl.errors.root import DataError, UserError, each_of, listing
 
 
 class BadOptionError(UserError):
@@ -19,9 +19,8 @@ class SpecError(UserError):
     """A spec (TOML or options) has faults; all of them are listed, each with its place."""
 
     def __init__(self, where: str, faults: Sequence[str]) -> None:
-        noun = "fault" if len(faults) == 1 else "faults"
         super().__init__(
-            f"{where}: {len(faults)} {noun}\n" + "\n".join(f"  - {f}" for f in faults),
+            f"{where}: {each_of(faults)}",
             "mend the lines named above; docs/commands.md lists the keys",
         )
         self.faults = tuple(faults)

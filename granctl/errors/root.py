@@ -58,6 +58,14 @@ def listing(items: Sequence[object], most: int = 3) -> str:
     return head if len(items) <= most else f"{head}; {len(items) - most} more"
 
 
+def each_of(faults: Sequence[object], most: int = 20) -> str:
+    """How many faults there are, and the first of them, a line each."""
+    noun = "fault" if len(faults) == 1 else "faults"
+    lines = [f"  - {fault}" for fault in faults[:most]]
+    lines += [f"  and {len(faults) - most} more"] if len(faults) > most else []
+    return "\n".join([f"{len(faults)} {noun}", *lines])
+
+
 def did_you_mean(candidates: Sequence[str], otherwise: str) -> str:
     """The end of a mend: a question that names the candidates, or what to do without any."""
     return f"did you mean {' or '.join(candidates)}?" if candidates else otherwise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from granctl.errors.root import DataError, UserError, did_you_mean, listing, near
+from granctl.errors.root import DataError, UserError, did_you_mean, each_of, listing, near
 
 
 class UnknownNodeError(UserError):
@@ -97,11 +97,8 @@ class BadNodesFileError(DataError):
     """A file of nodes with faults; all of them are listed, each with its line."""
 
     def __init__(self, path: Path, faults: Sequence[str]) -> None:
-        noun = "fault" if len(faults) == 1 else "faults"
-        shown = "".join(f"\n  - {fault}" for fault in faults[:20])
-        more = f"\n  and {len(faults) - 20} more" if len(faults) > 20 else ""
         super().__init__(
-            f"{path}: {len(faults)} {noun}{shown}{more}",
+            f"{path}: {each_of(faults)}",
             "one id or name a line, and after a tab perhaps the depth to cut at below it",
         )
 
@@ -110,11 +107,8 @@ class TaxonomyFaultsError(DataError):
     """Nodes and edges that are no taxonomy; all faults at once, each with its node."""
 
     def __init__(self, source: str, faults: Sequence[str]) -> None:
-        noun = "fault" if len(faults) == 1 else "faults"
-        shown = "".join(f"\n  - {fault}" for fault in faults[:20])
-        more = f"\n  and {len(faults) - 20} more" if len(faults) > 20 else ""
         super().__init__(
-            f"{source} is no taxonomy: {len(faults)} {noun}{shown}{more}",
+            f"{source} is no taxonomy: {each_of(faults)}",
             "mend the nodes named above and import it again",
         )
         self.faults = tuple(faults)
@@ -135,10 +129,8 @@ class BadLabelListError(DataError):
     """A label list with faults; all of them are listed, each with its line."""
 
     def __init__(self, path: Path, faults: Sequence[str]) -> None:
-        shown = "".join(f"\n  - {fault}" for fault in faults[:20])
-        more = f"\n  and {len(faults) - 20} more" if len(faults) > 20 else ""
         super().__init__(
-            f"label list {path}: {len(faults)} faults{shown}{more}",
+            f"label list {path}: {each_of(faults)}",
             "one id a line, and after a tab the number of its images, if it is known",
         )
 

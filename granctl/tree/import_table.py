@@ -71,6 +71,8 @@ def take_ranks(
             for column in columns:
                 if not cell_of.get(column):
                     draft.fault(place, f"{column} is empty")
+            if cell_of.get(label_id):
+                draft.new(cell_of[label_id], place)
             continue
         *above, name = (cell_of[rank] for rank in ranks)
         parent = ""

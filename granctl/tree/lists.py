@@ -79,23 +79,25 @@ def _with_care(path: Path, name: str, lines: list[str]) -> LabelList:
     """Reads a list that has counts, comments, empty lines or faults."""
     line_of: dict[str, int] = {}
     counts: list[int] = []
-    faults: list[str] = []
+    faults: list[tuple[int, str]] = []
+    bare: list[tuple[int, str]] = []  # a fault only where others have a count
     for number, line in enumerate(lines, 1):
         if not line or line.startswith("#"):
             continue
         label, tab, count = line.partition("\t")
         if label in line_of:
-            faults.append(f"line {number}: {label} stood in line {line_of[label]} already")
+            faults.append((number, f"{label} stood in line {line_of[label]} already"))
             continue
         line_of[label] = number
-        if tab and not count.isdigit():
-            faults.append(f"line {number}: {count!r} is no number of images")
-        elif tab:
+        if not tab:
+            bare.append((number, f"{label} has no count, where others have one"))
+        elif not count.isdigit():
+            faults.append((number, f"{count!r} is no number of images"))
+        else:
             counts.append(int(count))
-    if counts and len(counts) != len(line_of) and not faults:
-        faults.append(f"{len(line_of) - len(counts)} labels have no count, the others have one")
+    faults += bare if counts else []
     if faults:
-        raise BadLabelListError(path, faults)
+        raise BadLabelListError(path, [f"line {number}: {text}" for number, text in sorted(faults)])
     if not line_of:
         return _no_labels(path)
     return LabelList(name=name, ids=tuple(line_of), counts=tuple(counts) if counts else None)

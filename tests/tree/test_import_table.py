@@ -104,6 +104,7 @@ def test_all_faults_at_once_each_with_its_line(tmp_path: Path) -> None:
         read_table(_file(tmp_path, table), RANKS, "dir")
     assert caught.value.faults == (
         "line 6: family is empty",
+        "line 6: 2_ficus stood in line 4 already",
         "line 7: 5 cells, where 6 are due",
         "line 8: 1_morus_p stood in line 3 already",
         "line 9: dir is empty",

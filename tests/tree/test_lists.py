@@ -110,18 +110,22 @@ def test_the_digest_is_of_the_content(tmp_path: Path):
 
 
 def test_faults_are_told_with_their_lines(tmp_path: Path):
-    """A label twice and a count that is none: both are named."""
+    """A label twice, one without a count, a count that is none: all are named, in their order."""
     path = tmp_path / "bad.txt"
-    path.write_text("n1\t3\nn1\t4\nn2\tmany\n")
+    path.write_text("n1\t3\nn1\t4\nn3\nn2\tmany\n")
     with pytest.raises(BadLabelListError) as caught:
         load_list(str(path))
-    assert "line 2: n1 stood in line 1 already" in caught.value.message
-    assert "line 3: 'many' is no number of images" in caught.value.message
+    assert caught.value.message.splitlines() == [
+        f"label list {path}: 3 faults",
+        "  - line 2: n1 stood in line 1 already",
+        "  - line 3: n3 has no count, where others have one",
+        "  - line 4: 'many' is no number of images",
+    ]
 
 
 @pytest.mark.parametrize(
     ("content", "problem"),
-    [(b"", "no label"), (b"n1\nn2\t3\n", "have no count"), (b"\xff\xfe", "no text")],
+    [(b"", "no label"), (b"n1\nn2\t3\n", "n1 has no count"), (b"\xff\xfe", "no text")],
 )
 def test_a_file_that_is_no_list_is_refused(tmp_path: Path, content: bytes, problem: str):
     """Empty, half counted, not text."""
