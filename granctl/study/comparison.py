@@ -11,7 +11,7 @@ from granctl.study.summary import FAMILIES, TARGET_ALONE, Estimate, Panel, Point
 from granctl.study.table import NONE, difference_text, legend
 from granctl.study.verdict import verdicts
 
-_STRIP_WIDTH = 150
+_STRIP_WIDTH = 140
 
 
 def panel_section(index: int, panel: Panel) -> str:
@@ -45,7 +45,7 @@ _COLUMNS = (
     ("Top-1, %", ""),
     ("sd", ""),
     ("Seeds", ""),
-    ("Mean with 95 % interval", "text"),
+    ("95 % interval", "text"),
     ("Less finest", ""),
     ("Less coarsest", ""),
     ("Family", "text last"),

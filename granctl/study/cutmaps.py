@@ -44,13 +44,15 @@ def find_cuts(
         if result.get("source"):
             by_cut[result["source"]["cut"]].append(result)
     cuts: list[Cut] = []
-    for name, group in by_cut.items():
+    # As on the curve: by the classes that have images, not by all that the map knows.
+    for name, group in sorted(
+        by_cut.items(), key=lambda item: (item[1][0]["source"]["classes_present"], item[0])
+    ):
         digests = {r["source"].get("labels_digest") for r in group}
         found = find_map(workspace, group[0]["source"].get("labels_digest"))
         if found is not None:
             seed = group[0]["seed"]
             cuts.append(Cut(name=name, labels=found[1], seed=seed, num_maps=len(digests)))
-    cuts.sort(key=lambda c: (c.labels.num_classes, c.name))
     return cuts, _labels_present(workspace, results)
 
 

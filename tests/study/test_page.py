@@ -116,6 +116,22 @@ def test_address_opens_a_cut_and_a_node(page: Path, tmp_path: Path) -> None:
     assert "depth-7: 5 classes shown of 5." in dom
 
 
+def test_tables_are_whole_and_the_band_is_named_on_its_line(page: Path, tmp_path: Path) -> None:
+    """On a desktop nothing of a table is hidden, and no curve runs through the band's name."""
+    script = """
+      await wait(300);
+      const tables = [...document.querySelectorAll('.scroll:has([id^="table-"])')];
+      seen.hidden = tables.map(n => n.scrollWidth - n.clientWidth);
+      const bands = [...document.querySelectorAll('.curve .name')].filter(
+        n => n.textContent.startsWith('target alone'));
+      seen.off = bands.map(n => Math.round(Math.abs(Number(n.getAttribute('y'))
+        - Number([...n.closest('svg').querySelectorAll('line')].at(-1).getAttribute('y1')))))"""
+    seen = act(page, script, tmp_path, CALM)
+    assert seen["hidden"] == [0, 0]
+    assert seen["off"]
+    assert all(pixels in (5, 14) for pixels in seen["off"])
+
+
 def test_phone_width_does_not_scroll_sideways(page: Path, tmp_path: Path) -> None:
     """At 390 pixels only the tables scroll, inside their own region; curves keep their names."""
     script = """

@@ -73,15 +73,18 @@ function drawCurve(place, panel, width, readout) {
   const taken = [];
   const alone = panel.points.filter((p) => p.x === null);
   alone.forEach((p) => drawBand(svg, p, width, edge, Y));
+  const curves = [];
   for (const family of new Set(panel.points.filter((p) => p.x !== null).map((p) => p.family))) {
-    drawLine(svg, family, panel.points.filter((p) => p.family === family), X, Y, readout);
+    const points = panel.points.filter((p) => p.family === family);
+    drawLine(svg, family, points, X, Y, readout);
+    curves.push(...boxesAlong(points, X, Y));
   }
   for (const p of panel.points) {
     if (p.x === null) continue;
     const bar = Math.max(6, Math.abs(Y(100 * (p.sd || 0)) - Y(0)));
     taken.push([X(p.x) - 6, Y(100 * p.mean) - bar, 12, 2 * bar]);
   }
-  alone.forEach((p) => nameBand(svg, p, width, edge, Y, taken));
+  alone.forEach((p) => nameBand(svg, p, width, edge, Y, taken, curves));
   for (const p of panel.points) if (p.x !== null) drawName(svg, p, X(p.x), Y, width, edge, taken);
   place.replaceChildren(svg);
   place.dataset.rendered = String(panel.points.length);
@@ -120,16 +123,34 @@ function drawBand(svg, point, width, edge, Y) {
   svg.append(el("line", { x1: edge.left, x2: right, y1: y, y2: y, stroke: "var(--alone)", "stroke-width": 1.5, "stroke-dasharray": "1 3" }));
 }
 
-function nameBand(svg, point, width, edge, Y, taken) {
+// On the line that it names, from the right; above the band where no place on the line is free.
+function nameBand(svg, point, width, edge, Y, taken, curves) {
   const label = `target alone, ${percent(point.mean)}`;
   const w = 6.4 * label.length;
-  const y = Y(100 * (point.mean + (point.sd || 0))) - 5;
-  const right = width - edge.right - 4;
+  const [line, top] = [Y(100 * point.mean), Y(100 * (point.mean + (point.sd || 0)))];
+  const right = width - edge.right - 4 - w;
   const spots = [];
-  for (let left = right - w; left >= edge.left; left -= 12) spots.push(left);
-  const free = spots.find((left) => !taken.some((box) => overlap([left, y - 12, w, 15], box))) ?? right - w;
-  taken.push([free, y - 12, w, 15]);
-  svg.append(el("text", { class: "name", x: free + w / 2, y, "text-anchor": "middle" }, label));
+  for (const y of [line - 5, line + 14, top - 5]) {
+    for (let left = right; left >= edge.left; left -= 12) spots.push([left, y - 12, w, 15]);
+  }
+  const full = [...taken, ...curves];
+  const free = spots.find((spot) => !full.some((box) => overlap(spot, box))) ?? spots[0];
+  taken.push(free);
+  svg.append(el("text", { class: "name", x: free[0] + w / 2, y: free[1] + 12, "text-anchor": "middle" }, label));
+}
+
+// A curve as boxes of a few pixels, so that a name can keep clear of it.
+function boxesAlong(points, X, Y) {
+  const boxes = [];
+  for (let i = 1; i < points.length; i += 1) {
+    const [a, b] = [points[i - 1], points[i]].map((p) => [X(p.x), Y(100 * p.mean)]);
+    const steps = Math.ceil(Math.hypot(b[0] - a[0], b[1] - a[1]) / 6);
+    for (let k = 0; k <= steps; k += 1) {
+      const [x, y] = [0, 1].map((d) => a[d] + ((b[d] - a[d]) * k) / steps);
+      boxes.push([x - 3, y - 3, 6, 6]);
+    }
+  }
+  return boxes;
 }
 
 const overlap = ([a, b, c, d], [e, f, g, h]) => a < e + g && e < a + c && b < f + h && f < b + d;
