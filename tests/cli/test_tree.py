@@ -10,20 +10,16 @@ import sys
 from pathlib import Path
 
 import pytest
-
-# The class counts of ImageNet-21k's 21,843 labels, counted from WordNet's data.noun by two other
-# parsers; the row `all` holds the class counts of the paper (arXiv 2303.16887).
-LEVELS = {
-    "all": (21843, 5995, 2281, 1038, 519, 285, 160, 92, 58, 38, 26),
-    "all-with-instances": (21843, 5991, 2277, 1034, 515, 281, 156, 88, 54, 34, 22),
-    "first": (21843, 5890, 2163, 960, 467, 253, 137, 77, 48, 30, 20),
-}
-SEVERAL_CLASSES = (0, 453, 1560, 2676, 3999, 4914, 5324, 5226, 4584, 3361, 1976)
-DEPTHS = range(4, 11)
-DEPTH_KEEP = (130, 328, 1036, 2957, 6213, 10477, 14235)
-DEPTH_AT = (121, 266, 835, 2119, 3531, 4536, 4078)
-DEPTH_SHALLOW = (9, 62, 201, 838, 2682, 5941, 10157)
-DEPTH_NESTED = (4, 21, 68, 245, 797, 1625, 2503)
+from golden import (
+    DEPTH_6,
+    DEPTH_AT,
+    DEPTH_KEEP,
+    DEPTH_NESTED,
+    DEPTH_SHALLOW,
+    DEPTHS,
+    LEVELS,
+    SEVERAL_CLASSES,
+)
 
 
 def _cut(granctl, *arguments: object) -> dict:
@@ -54,7 +50,7 @@ def test_depths_give_the_known_class_counts(granctl, index: int):
     assert keep["dropped"] == rest["dropped"] == keep["multi_label"] == 0
 
 
-@pytest.mark.parametrize(("policy", "classes"), [("shortest", 2839), ("longest", 964)])
+@pytest.mark.parametrize(("policy", "classes"), DEPTH_6.items())
 def test_depth_six_depends_on_the_policy(granctl, policy: str, classes: int):
     """The shortest path gives 2,839 classes, the longest 964, the first parent 1,036."""
     assert _cut(granctl, "--depth", 6, "--policy", policy)["classes"] == classes

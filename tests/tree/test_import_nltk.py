@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pytest
 
 from granctl.errors import MissingInputError, WrongWordNetError
 from granctl.tree.import_nltk import read_nltk
+from granctl.tree.lists import load_list
 from granctl.tree.store import embedded_wordnet
+from granctl.tree.taxonomy import HYPERNYM, INSTANCE
 
 DEBIAN = Path("/usr/share/wordnet")
 HEADER = "  1 This is no WordNet, but as one. WordNet {} Copyright 2006 by nobody.  \n"
@@ -77,3 +80,34 @@ def test_the_whole_corpus_is_the_embedded_taxonomy(corpora: Path) -> None:
     """WordNet 3.0 as nltk would have it, against what comes with granctl."""
     (corpora / "wordnet").symlink_to(DEBIAN)
     assert read_nltk().taxonomy.digest == embedded_wordnet().digest
+
+
+@pytest.mark.skipif(not DEBIAN.is_dir(), reason="Debian's package wordnet-base is not installed")
+@pytest.mark.filterwarnings("ignore:The multilingual functions")
+def test_parents_are_nltks_hypernyms(corpora: Path) -> None:
+    """The sets of `@` and `@i` parents of all 21,843 labels and what lies above them."""
+    from nltk.corpus.reader.wordnet import WordNetCorpusReader
+
+    folder = corpora / "wordnet"
+    shutil.copytree(DEBIAN, folder)
+    # Two files that the package lacks; neither is read here.
+    (folder / "lexnames").write_text("".join(f"{i:02}\tfile.{i}\t1\n" for i in range(45)))
+    (folder / "index.sense").touch()
+    reader, wordnet = WordNetCorpusReader(str(folder), None), embedded_wordnet()
+    waiting, seen = list(load_list("21843").ids), set()
+    while waiting:
+        wnid = waiting.pop()
+        if wnid in seen:
+            continue
+        seen.add(wnid)
+        synset = reader.synset_from_pos_and_offset("n", int(wnid[1:]))
+        node = wordnet.index_of[wnid]
+        relations = wordnet.relations[slice(*wordnet.parent_offsets[node : node + 2])]
+        for relation, theirs in (
+            (HYPERNYM, synset.hypernyms()),
+            (INSTANCE, synset.instance_hypernyms()),
+        ):
+            ours = {wordnet.ids[p] for p in wordnet.parents_of(node)[relations == relation]}
+            assert ours == {f"n{up.offset():08d}" for up in theirs}, wnid
+            waiting += ours
+    assert len(seen) > 23_000

@@ -13,6 +13,7 @@ import pytest
 from granctl.errors import BadLabelListError, UnknownListError
 from granctl.tree.cuts import nodes_of_labels
 from granctl.tree.lists import ABOUT, load_list
+from granctl.tree.parents import above, parent_rows
 from granctl.tree.store import embedded_wordnet, embedded_wordnet_path
 from granctl.tree.taxonomy import INSTANCE, below
 
@@ -74,6 +75,26 @@ def test_four_labels_have_instance_parents_only():
         if end > start and (wordnet.relations[start:end] == INSTANCE).all():
             only.append(label)
     assert only == ["n09450163", "n10994097", "n11196627", "n11318824"]
+
+
+def test_leaves_inner_labels_and_ways_to_the_root():
+    """17,254 leaves, 4,589 inner; 5,745 have several ways up over `@` and `@i`, at most 10."""
+    wordnet, rows = embedded_wordnet(), {}
+    for name in ("21843", "1k"):
+        nodes = nodes_of_labels(wordnet, _ids(name), name)
+        is_label = np.zeros(len(wordnet), bool)
+        is_label[nodes] = True
+        rows[name] = (nodes, above(wordnet, parent_rows(wordnet, "all-with-instances"), is_label))
+    nodes, is_above = rows["21843"]
+    assert (int((~is_above[nodes]).sum()), int(is_above[nodes].sum())) == (17254, 4589)
+    ways = np.ones(len(wordnet), np.int64)
+    for node in range(len(wordnet)):
+        if len(parents := wordnet.parents_of(node)):
+            ways[node] = ways[parents].sum()
+    assert (int((ways[nodes] > 1).sum()), int(ways[nodes].max())) == (5745, 10)
+    of_1k, above_1k = rows["1k"]
+    assert int(is_above[of_1k].sum()) == 337, "inner in 21k"
+    assert not above_1k[of_1k].any(), "none of the 1k lies above another"
 
 
 def test_names_are_no_keys():
