@@ -124,12 +124,12 @@ class Workspace:
         Raises:
             NothingToUseError: there is none, it is gone, or this is a task of an array.
         """
-        pointer = self.root / "newest" / kind
-        if not _is_array_task() and pointer.is_file():
+        pointer, in_array = self.root / "newest" / kind, _is_array_task()
+        if not in_array and pointer.is_file():
             path = Path(pointer.read_text().strip())
             if path.exists():
                 return path
-        raise NothingToUseError(kind, self.root, _MAKER_OF_KIND[kind])
+        raise NothingToUseError(kind, self.root, _MAKER_OF_KIND[kind], in_array=in_array)
 
     # --- named data sets ----------------------------------------------------------------------
 

@@ -34,13 +34,13 @@ class MissingInputError(UserError):
 
 
 class NothingToUseError(UserError):
-    """No artefact of this kind was given and the workspace has none yet."""
+    """No artefact of this kind was given and none is taken: there is none, or tasks take none."""
 
-    def __init__(self, kind: str, workspace: Path, command: str) -> None:
-        super().__init__(
-            f"no {kind} was given and workspace {workspace} has none",
-            f"make one with `{command}` or name one",
-        )
+    def __init__(self, kind: str, workspace: Path, command: str, *, in_array: bool = False) -> None:
+        why, hint = f"workspace {workspace} has none", f"make one with `{command}` or name one"
+        if in_array:
+            why, hint = "a task of a job array takes no newest one", "name the one that is meant"
+        super().__init__(f"no {kind} was given, and {why}", hint)
 
 
 class OutputExistsError(UserError):

@@ -63,7 +63,7 @@ def test_no_results(granctl: Callable) -> None:
     """An empty workspace: exit 2, and the command that makes a result."""
     outcome = granctl("report")
     assert outcome.code == 2
-    assert "no result was given and workspace" in outcome.err
+    assert "no result was given, and workspace" in outcome.err
     assert "hint: make one with `granctl transfer`" in outcome.err
     assert outcome.out == ""
 

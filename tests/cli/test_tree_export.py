@@ -81,7 +81,7 @@ def test_the_same_export_twice_is_made_once(granctl, tmp_path: Path, depth_map: 
     [
         (["--format", "graphviz"], "there is no form 'graphviz'"),
         (["--format", "jsn"], "did you mean json?"),
-        (["--format", "lut"], "no label-map was given and workspace"),
+        (["--format", "lut"], "no label-map was given, and workspace"),
         (["--root", "n99999999"], "has no node 'n99999999'"),
         (["--labels", "absent.parquet"], "label map not found: absent.parquet"),
         (["--taxonomy", "absent.npz"], "taxonomy not found: absent.npz"),
