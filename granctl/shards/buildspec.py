@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from granctl.errors import BadOptionError
+from granctl.shards.audit import Depth
 from granctl.shards.budget import Share
 from granctl.shards.duplicates import MOST_BITS
 from granctl.shards.opening import KINDS, SourceKind
 from granctl.shards.plan import Order
+from granctl.shards.recode import Recode
 from granctl.shards.sources import EMBEDDED
 
 OnBadImage = Literal["fail", "skip"]
@@ -63,6 +65,10 @@ class BuildSpec:
     """Whether images that stand more than once are looked for, and left out but for one."""
     near_duplicates: int | None = None
     """Bits of 64 in which perceptual hashes of duplicates may differ; None: only equal bytes."""
+    audit: Depth = "structure"
+    """How far each image is looked at before it is copied."""
+    recode: Recode | None = None
+    """Encode every image anew; None: the bytes stay those of the source."""
 
     def check(self) -> None:
         """Checks the values.
@@ -87,6 +93,11 @@ class BuildSpec:
         if self.source_kind is not None and self.source_kind not in KINDS:
             problem = f"{self.source_kind!r} is none"
             raise BadOptionError("--source-kind", problem, f"give one of {', '.join(KINDS)}")
+        if self.recode is not None and self.recode.resize < 1:
+            raise BadOptionError("--resize", f"{self.recode.resize} is below 1", "give 1 up")
+        if self.recode is not None and not 1 <= self.recode.quality <= 100:
+            problem = f"{self.recode.quality} is no quality of JPEG"
+            raise BadOptionError("--quality", problem, "give 1 to 100")
         if not 0 <= self.holdout_frac < 1:
             problem = f"{self.holdout_frac} is no fraction in [0, 1)"
             raise BadOptionError("--holdout-frac", problem, "give a fraction such as 0.1")

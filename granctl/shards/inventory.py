@@ -91,21 +91,23 @@ class FileSource:
                 raise SourceLayoutError(self.root, problem)
             raise NoImagesError(self.root, inventory.num_others)
         self._reader = inventory.reader
-        self._row_of = np.flatnonzero(inside)
-        everything = bool(inside.all())
-        labels, label_of = used_labels(labelled.labels, labelled.label_of[self._row_of])
+        rows = np.flatnonzero(inside)
+        everything = len(rows) == len(inside)
+        chosen: NDArray[np.int64] | slice = slice(None) if everything else rows  # no copies
+        self._row_of = None if everything else rows
+        labels, label_of = used_labels(labelled.labels, labelled.label_of[chosen])
         self.listing = Listing(
-            names=inventory.names if everything else inventory.names.take(self._row_of),
+            names=inventory.names if everything else inventory.names.take(rows),
             labels=labels,
             label_of=label_of,
-            split_of=labelled.split_of[self._row_of],
-            sizes=inventory.sizes[self._row_of],
-            lies_at=inventory.lies_at[self._row_of],
+            split_of=labelled.split_of[chosen],
+            sizes=inventory.sizes[chosen],
+            lies_at=inventory.lies_at[chosen],
             num_others=inventory.num_others,
-            num_outside=len(inside) - len(self._row_of),
+            num_outside=len(inside) - len(rows),
             rejected=inventory.rejected,
         )
-        known = inventory.stamps[self._row_of], inventory.content.encode()
+        known = inventory.stamps[chosen], inventory.content.encode()
         self.digest = listing_digest(self.listing, *known)
 
     def read(self, i: int) -> bytes:
@@ -115,7 +117,7 @@ class FileSource:
             SourceChangedError: it is gone or has another size than when it was listed.
             OSError: it cannot be read.
         """
-        return self._reader.read(int(self._row_of[i]))
+        return self._reader.read(i if self._row_of is None else int(self._row_of[i]))
 
 
 def listing_digest(listing: Listing, *content: NDArray[np.int64] | bytes) -> str:

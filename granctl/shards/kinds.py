@@ -11,7 +11,10 @@ from granctl.shards.names import Names
 
 _ENDINGS = "avif bmp gif heic jfif jpe jpeg jpg pgm png ppm tif tiff webp"
 IMAGE_SUFFIXES = frozenset(f".{ending}" for ending in _ENDINGS.split())
-_LONGEST = 6
+
+
+def _rare(suffix: str) -> tuple[bool, str]:
+    return suffix not in {".jpeg", ".jpg", ".png"}, suffix
 
 
 def claims_image(base: str) -> bool:
@@ -20,7 +23,7 @@ def claims_image(base: str) -> bool:
 
 
 def claim_images(names: Names) -> NDArray[np.bool_]:
-    """The same of each path, shape (n,): decided once for each ending that occurs."""
+    """The same of each path, shape (n,)."""
     claims = np.zeros(len(names), dtype=np.bool_)
     for places, piece in names.chunks():
         claims[places] = _claim(piece) & ~_hidden(piece)
@@ -28,18 +31,18 @@ def claim_images(names: Names) -> NDArray[np.bool_]:
 
 
 def _claim(names: Names) -> NDArray[np.bool_]:
-    back = names.offsets[1:, None] + np.arange(-_LONGEST, 0)
-    inside = back >= names.offsets[:-1, None]
-    tails = np.where(inside, names.data[np.maximum(back, 0)], 0) if len(names.data) else inside
-    codes = (tails.astype(np.int64) << (8 * np.arange(_LONGEST))).sum(axis=1)
-    kinds, kind_of = np.unique(codes, return_inverse=True)
-    said = [_ends_as_image(code.to_bytes(8, "little")[:_LONGEST]) for code in kinds.tolist()]
-    found: NDArray[np.bool_] = np.array(said, dtype=np.bool_)[kind_of]
-    return found
-
-
-def _ends_as_image(tail: bytes) -> bool:
-    return any(tail.lower().endswith(suffix.encode()) for suffix in IMAGE_SUFFIXES)
+    """Which names end as an image does, by their last eight bytes, letter case aside."""
+    words = names.last_words()
+    claims = np.zeros(len(names), dtype=np.bool_)
+    open_ = np.arange(len(names))
+    for suffix in sorted(IMAGE_SUFFIXES, key=_rare):
+        code = np.uint64(int.from_bytes(suffix.encode(), "little"))
+        letters = np.uint64(int.from_bytes(b"\0" + b"\x20" * (len(suffix) - 1), "little"))
+        tails = words[open_] >> np.uint64(8 * (8 - len(suffix)))
+        found = (tails | letters) == code
+        claims[open_[found]] = True
+        open_ = open_[~found]
+    return claims
 
 
 def _hidden(names: Names) -> NDArray[np.bool_]:

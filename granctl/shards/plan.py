@@ -30,6 +30,8 @@ class PlannedShard:
     split: str
     members: NDArray[np.int64]
     """Shape (m,): indices into the listing, in the order of the shard."""
+    num_bytes: int
+    """Of its tar, if no image is left out or encoded anew."""
 
 
 def ranks_within(
@@ -128,7 +130,8 @@ def plan_shards(
             if order in _MIXED_INSIDE:
                 inside = permuted(np.arange(end - begin), end - begin, seed, _IN_SHARD + number)
                 members = members[inside]
-            shards.append(PlannedShard(stem=f"{split}-{number:06d}", split=split, members=members))
+            stem, size = f"{split}-{number:06d}", int(sample_bytes[members].sum()) + END_BYTES
+            shards.append(PlannedShard(stem=stem, split=split, members=members, num_bytes=size))
     return shards
 
 

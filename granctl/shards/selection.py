@@ -54,8 +54,6 @@ class Selection:
 
     split_of: NDArray[np.int8]
     """Shape (n,): index into `SPLITS`, or `NO_SPLIT`: the image is left out."""
-    held_out: bool
-    """Whether images were held out by the seed."""
     duplicates: Duplicates | None
     """Those that were looked for, and left out where that was asked."""
 
@@ -74,7 +72,7 @@ def select(
     Raises:
         BadOptionError: the budget asks for more images than there are.
     """
-    split_of, held_out = _splits(source, classes, spec, progress)
+    split_of = _splits(source, classes, spec, progress)
     duplicates = None
     if spec.duplicates != "keep":
         near = spec.near_duplicates
@@ -91,25 +89,35 @@ def select(
         )
         split_of = leaving if spec.duplicates == "drop" else split_of
     split_of = _within_budget(source, classes, split_of, spec, progress)
-    return Selection(split_of=split_of, held_out=held_out, duplicates=duplicates)
+    return Selection(split_of=split_of, duplicates=duplicates)
+
+
+def holds_out(source: Source, classes: list[tuple[int, ...]], spec: BuildSpec) -> bool:
+    """Whether images are held out by the seed: the source has training images alone."""
+    splits = source.listing.split_of[~_dropped(source, classes)]
+    return spec.holdout_frac > 0 and not (splits > 0).any()
+
+
+def _dropped(source: Source, classes: list[tuple[int, ...]]) -> NDArray[np.bool_]:
+    """Which images have a label that the cut drops."""
+    return np.array([not c for c in classes])[source.listing.label_of]
 
 
 def _splits(
     source: Source, classes: list[tuple[int, ...]], spec: BuildSpec, progress: Progress
-) -> tuple[NDArray[np.int8], bool]:
-    """The split of each image, and whether images were held out by the seed."""
+) -> NDArray[np.int8]:
+    """The split of each image."""
     listing = source.listing
     if listing.num_others:
         progress.note(f"left out: {listing.num_others} files that are no images")
     if listing.num_outside:
         progress.note(f"left out: {listing.num_outside} images that lie in no class folder")
-    dropped = np.array([not c for c in classes])[listing.label_of]
+    dropped = _dropped(source, classes)
     split_of = np.where(dropped, np.int8(NO_SPLIT), listing.split_of)
     if dropped.any():
         num = sum(not c for c in classes)
         progress.note(f"left out: {dropped.sum()} images of {num} labels that the cut drops")
-    held_out = spec.holdout_frac > 0 and not (split_of > 0).any()
-    if held_out:
+    if holds_out(source, classes, spec):
         held = hold_out(listing.label_of, len(listing.labels), spec.holdout_frac, spec.seed)
         held &= ~dropped
         progress.note(
@@ -117,7 +125,7 @@ def _splits(
             f" ({spec.holdout_frac:g} of each label, seed {spec.seed})"
         )
         split_of = np.where(held, np.int8(SPLITS.index("val")), split_of)
-    return split_of, held_out
+    return split_of
 
 
 def _within_budget(

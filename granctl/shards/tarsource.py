@@ -79,8 +79,7 @@ def tar_inventory(
     rows, names, folder_of = _last_of_each(rows, names, folder_of)
     archive_of = scan.archive_of
     file_of = np.array([a.file for a in scan.archives], dtype=np.int32)[archive_of]
-    rank = np.empty(len(file_of), dtype=np.int64)
-    rank[np.lexsort((scan.offsets, file_of))] = np.arange(len(file_of))
+    rank = _rank(file_of, scan.offsets)
     reader = TarReader(
         handles=Handles(root),
         files=[file.name for file in scan.files],
@@ -121,6 +120,14 @@ def _places(scan: Scan, called: Mapping[str, str]) -> list[str]:
             outer = stem if stem.lower() in SPLIT_OF_FOLDER else ""
             places.append("/".join(filter(None, [above, outer, _stem(archive.name)])))
     return places
+
+
+def _rank(file_of: NDArray[np.int32], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """By file, then by offset, which is how they were walked but for tars inside tars."""
+    rank = np.arange(len(offsets))
+    if not ((np.diff(file_of) > 0) | (np.diff(offsets) > 0)).all():
+        rank[np.lexsort((offsets, file_of))] = np.arange(len(offsets))
+    return rank
 
 
 def _stem(name: str) -> str:

@@ -1,126 +1,204 @@
-"""Building a shard set: check everything, plan, write what is missing, finish with the manifest."""
+"""Building a shard set: plan, write what is missing, finish with the manifest.
+
+In one process, in several of this machine, or as tasks that share nothing but the folder.
+"""
 
 from __future__ import annotations
 
-import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from granctl.alone import making_alone
-from granctl.errors import BadImagesError, NoImagesError, OutputNotWritableError
+from granctl.alone import making_alone, making_together
+from granctl.errors import BadOptionError, OutputNotWritableError, ShardsMissingError
 from granctl.progress import Progress
-from granctl.provenance import digest as digest_of
-from granctl.shards.buildspec import BuildSpec, ClassLookup
-from granctl.shards.duplicates_file import write_duplicates
-from granctl.shards.finish import BAD_NAME, finish, write_bad
+from granctl.shards.buildspec import BuildSpec, ClassLookup, OnBadImage
+from granctl.shards.finish import check_bad_images, finish
 from granctl.shards.index import ShardSet
-from granctl.shards.listing import SPLITS, Source
-from granctl.shards.pack import PARTS_NAME, BadMembers, Part, pack_shard, read_part
-from granctl.shards.plan import PlannedShard, plan_shards
-from granctl.shards.selection import classes_of_labels, select, selection_identity
-from granctl.shards.sources import open_source
-from granctl.shards.tar import json_payload, sample_bytes
-from granctl.workspace import Artefact, Workspace, begin_folder, folder_state
+from granctl.shards.listing import Source
+from granctl.shards.pack import Packing, find_part
+from granctl.shards.packers import pack_all
+from granctl.shards.plan import PlannedShard
+from granctl.shards.planfile import PARTS_NAME, Plan, read_plan
+from granctl.shards.planning import open_asked, plan_of, reopened
+from granctl.workspace import (
+    MANIFEST_NAME,
+    Artefact,
+    Workspace,
+    begin_folder,
+    folder_state,
+)
 
-__all__ = ["BuildSpec", "ClassLookup", "build_shards"]
+__all__ = [
+    "BuildSpec",
+    "ClassLookup",
+    "Task",
+    "build_planned",
+    "build_shards",
+    "finish_shards",
+    "plan_build",
+]
 
-SCHEMA = 1
 _NOTE_EVERY = 256
 """Images between two notes beside the bar: a note costs more than a small image."""
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One of several that build a shard set: it packs every `of`-th shard from `number` on."""
+
+    number: int
+    """0 <= number < of."""
+    of: int
+
+    @classmethod
+    def parse(cls, text: str) -> Task:
+        """Reads `0/64` ... `63/64`.
+
+        Raises:
+            BadOptionError: it is no such text.
+        """
+        number, slash, of = text.partition("/")
+        if slash and number.isdecimal() and of.isdecimal() and int(number) < int(of):
+            return cls(int(number), int(of))
+        problem = f"{text!r} is no task of several"
+        raise BadOptionError(
+            "--task", problem, "give NUMBER/TASKS, from 0/64 to 63/64 for 64 tasks"
+        )
+
+
 def build_shards(
-    workspace: Workspace, spec: BuildSpec, out: Path | None, progress: Progress
+    workspace: Workspace,
+    spec: BuildSpec,
+    out: Path | None,
+    progress: Progress,
+    workers: int = 1,
 ) -> Artefact:
     """Turns a source into a shard set; goes on where the same build was stopped.
 
+    The bytes are the same for any number of workers.
+
     Raises:
         UserError: the source, the labels, the options or the output cannot be used.
-        BadImagesError: images do not decode and `on_bad_image` is `fail`; all are named in
-            bad.csv, and the shards without them are whole.
+        BadImagesError: images are bad and `on_bad_image` is `fail`; all are named in bad.csv, and
+            all shards are written without them.
         SourceChangedError: files changed after they were listed.
+        WorkerDiedError: a worker process was killed.
     """
-    spec.check()
-    source = open_source(
-        workspace,
-        spec.source,
-        kind=spec.source_kind,
-        known=spec.classes.class_of if spec.classes else None,
-        progress=progress,
-    )
-    classes = classes_of_labels(source, spec.classes)
-    chosen = select(workspace, source, classes, spec, progress)
-    split_of = chosen.split_of
-    identity = _identity(source, spec, chosen.held_out)
-    spec_digest = digest_of({"kind": "shards", "schema": SCHEMA, **identity})
-    folder = out.absolute() if out else workspace.place("shards", _slug(source.name), spec_digest)
-    inputs = {"source": source.digest} | ({"labels": spec.classes.digest} if spec.classes else {})
-    if folder_state(folder, spec_digest) == "absent":
-        begin_folder(folder, spec_digest, identity, inputs)
+    asked = open_asked(workspace, spec, out, progress)
+    if folder_state(asked.folder, asked.digest) == "absent":
+        begin_folder(asked.folder, asked.digest, asked.identity, asked.inputs)
+    with making_alone(asked.folder, progress):
+        if folder_state(asked.folder, asked.digest) == "whole":
+            return _found_whole(asked.folder, spec.on_bad_image)
+        plan = plan_of(workspace, asked, spec, progress)
+        _pack_missing(asked.folder, plan, plan.shards, asked.source, workers, progress)
+        return _finished(asked.folder, plan, spec.on_bad_image, progress)
+
+
+def plan_build(
+    workspace: Workspace, spec: BuildSpec, out: Path | None, progress: Progress
+) -> Artefact:
+    """Begins a shard set with nothing but its plan, for tasks to fill.
+
+    Raises:
+        UserError: the source, the labels, the options or the output cannot be used.
+    """
+    asked = open_asked(workspace, spec, out, progress)
+    state = folder_state(asked.folder, asked.digest)
+    if state == "whole":
+        return _found_whole(asked.folder, spec.on_bad_image)
+    if state == "absent":
+        begin_folder(asked.folder, asked.digest, asked.identity, asked.inputs)
+    with making_alone(asked.folder, progress):
+        plan = plan_of(workspace, asked, spec, progress)
+    return _planned(asked.folder, plan, made=state == "absent")
+
+
+def build_planned(
+    folder: Path, task: Task | None, progress: Progress, workers: int = 1
+) -> Artefact:
+    """Packs what is missing of a planned set: a task's shards, or all of them and the end too.
+
+    Tasks run beside each other on any machines that see the folder, in any order, as often as one
+    likes; `finish_shards` makes the set whole.
+
+    Args:
+        folder: the shard set, which holds its plan.
+        task: which shards; None: all, and the set is finished.
+        progress: is told how far it is.
+        workers: processes of this machine.
+
+    Raises:
+        MissingInputError, ManifestMismatchError: there is no plan.
+        SourceChangedError: the source is not what was planned.
+        WorkerDiedError: a worker process was killed.
+        BadImagesError: without a task, as in `finish_shards`.
+    """
+    if (folder / MANIFEST_NAME).is_file():
+        return _found_whole(folder, "skip")
+    with making_together(folder) if task else making_alone(folder, progress):
+        plan = read_plan(folder)
+        ours = plan.shards[task.number :: task.of] if task else plan.shards
+        if _missing(folder, ours):
+            _pack_missing(folder, plan, ours, reopened(plan, progress), workers, progress)
+        if task is None:
+            return _finished(folder, plan, plan.on_bad_image, progress)
+    details = {"task": task.number, "tasks": task.of, "shards": len(ours)}
+    return _part_of(folder, plan, details, made=True)
+
+
+def finish_shards(folder: Path, on_bad_image: OnBadImage | None, progress: Progress) -> Artefact:
+    """Makes a planned set whole once its tasks have packed every shard.
+
+    Args:
+        folder: the shard set.
+        on_bad_image: None: as it was planned.
+        progress: is told what is left out.
+
+    Raises:
+        MissingInputError, ManifestMismatchError: there is no plan.
+        ShardsMissingError: shards are not there yet.
+        BadImagesError: images are bad and are not to be left out; all are named in bad.csv.
+    """
+    if (folder / MANIFEST_NAME).is_file():
+        return _found_whole(folder, on_bad_image or "fail")
     with making_alone(folder, progress):
-        write_duplicates(folder, source.listing, chosen.duplicates)
-        if folder_state(folder, spec_digest) == "whole":
-            shutil.rmtree(folder / PARTS_NAME, ignore_errors=True)
-            return _found_whole(folder, spec, spec_digest)
-        planned, sizes = _planned(source, split_of, classes, spec)
-        parts, bad = _write_missing(folder, planned, sizes, source, classes, spec, progress)
-        _judge_bad(folder, source, bad, spec, progress)
-        if not any(part.table.num_rows for part in parts):
-            raise NoImagesError(source.root, len(source.listing))
-        head = {"digest": spec_digest, "classes": _classes_record(spec, classes)}
-        manifest = finish(folder, parts, source, split_of, head, identity, inputs)
-    return _artefact(folder, spec_digest, manifest, made=True)
+        plan = read_plan(folder)
+        return _finished(folder, plan, on_bad_image or plan.on_bad_image, progress)
 
 
-def _identity(source: Source, spec: BuildSpec, held_out: bool) -> dict[str, Any]:
-    """Everything that the bytes of the shards depend on, and nothing else."""
-    return {
-        "source": source.digest,
-        "classes": spec.classes.digest if spec.classes else None,
-        "seed": spec.seed,
-        "order": spec.order,
-        "shard_images": spec.shard_images,
-        "shard_bytes": spec.shard_bytes,
-        "holdout_frac": spec.holdout_frac if held_out else None,
-        **selection_identity(spec),
-    }
+def _missing(folder: Path, shards: Sequence[PlannedShard]) -> list[PlannedShard]:
+    """Those that must be packed: not there, or without an image that may be readable by now."""
+    parts = (find_part(folder, shard.stem) for shard in shards)
+    return [s for s, part in zip(shards, parts, strict=True) if part is None or not part.is_final]
 
 
-def _classes_record(spec: BuildSpec, classes: list[tuple[int, ...]]) -> dict[str, Any]:
-    """What the manifest says about the numbers in `.cls`."""
-    lookup = spec.classes
-    if lookup is None:
-        return {"num_classes": len(classes), "labels_digest": None, "list": None}
-    digests = {"labels_digest": lookup.digest, "list": lookup.list_name}
-    return {"num_classes": lookup.num_classes, **digests}
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "images"
-
-
-def _found_whole(folder: Path, spec: BuildSpec, spec_digest: str) -> Artefact:
+def _found_whole(folder: Path, on_bad_image: OnBadImage) -> Artefact:
     """A shard set that is there already.
 
     Raises:
         BadImagesError: images were left out of it, and this time that was not asked.
     """
+    shutil.rmtree(folder / PARTS_NAME, ignore_errors=True)
     manifest = ShardSet.open(folder).manifest
-    if manifest["bad_images"] and spec.on_bad_image == "fail":
-        lines = (folder / BAD_NAME).read_text().splitlines()[1:]
-        raise BadImagesError(manifest["bad_images"], lines, folder / BAD_NAME)
-    return _artefact(folder, spec_digest, manifest, made=False)
+    if on_bad_image == "fail":
+        check_bad_images(folder, manifest["bad_images"])
+    return _artefact(folder, manifest, made=False)
 
 
-def _artefact(
-    folder: Path, spec_digest: str, manifest: Mapping[str, Any], *, made: bool
-) -> Artefact:
+def _finished(folder: Path, plan: Plan, on_bad_image: OnBadImage, progress: Progress) -> Artefact:
+    missing = [s.stem for s in plan.shards if find_part(folder, s.stem) is None]
+    if missing:
+        raise ShardsMissingError(folder, missing, len(plan.shards))
+    manifest = finish(folder, plan, on_bad_image, progress)
+    return _artefact(folder, manifest, made=True)
+
+
+def _artefact(folder: Path, manifest: Mapping[str, Any], *, made: bool) -> Artefact:
     splits = {name: split["images"] for name, split in manifest["splits"].items()}
     details = {
         "content_digest": manifest["content_digest"],
@@ -131,98 +209,67 @@ def _artefact(
         "shards": len(manifest["shards"]),
         "bytes": sum(shard["bytes"] for shard in manifest["shards"]),
         "bad_images": manifest["bad_images"],
+        "remarks": manifest["remarks"],
         "seed": manifest["seed"],
     }
-    return Artefact(kind="shards", path=folder, digest=spec_digest, made=made, details=details)
+    digest = manifest["digest"]
+    return Artefact(kind="shards", path=folder, digest=digest, made=made, details=details)
 
 
-def _planned(
-    source: Source, split_of: NDArray[np.int8], classes: list[tuple[int, ...]], spec: BuildSpec
-) -> tuple[list[PlannedShard], NDArray[np.int64]]:
-    """The plan, and the bytes that each image takes in a tar."""
-    listing = source.listing
-    labels = listing.label_of.tolist()
-    sizes = np.array(
-        [
-            sample_bytes(size, len(json_payload(listing.labels[label], classes[label], name)))
-            for name, label, size in zip(listing.names, labels, listing.sizes.tolist(), strict=True)
-        ],
-        dtype=np.int64,
+def _planned(folder: Path, plan: Plan, *, made: bool) -> Artefact:
+    splits: dict[str, int] = {}
+    for shard in plan.shards:
+        splits[shard.split] = splits.get(shard.split, 0) + len(shard.members)
+    details = {
+        "images": plan.num_images,
+        "splits": splits,
+        "labels": len(plan.labels),
+        "classes": plan.classes_record["num_classes"],
+        "shards": len(plan.shards),
+        "bytes": plan.num_bytes,
+        "seed": plan.identity["seed"],
+    }
+    return _part_of(folder, plan, details, made=made)
+
+
+def _part_of(folder: Path, plan: Plan, details: Mapping[str, Any], *, made: bool) -> Artefact:
+    """A shard set that is not whole yet."""
+    return Artefact(
+        kind="shards", path=folder, digest=plan.digest, made=made, whole=False, details=details
     )
-    planned = plan_shards(
-        split_of,
-        SPLITS,
-        sizes,
-        order=spec.order,
-        seed=spec.seed,
-        shard_images=spec.shard_images,
-        shard_bytes=spec.shard_bytes,
-        label_of=listing.label_of,
-        lies_at=listing.lies_at,
-    )
-    return planned, sizes
 
 
-def _write_missing(
+def _pack_missing(
     folder: Path,
-    planned: list[PlannedShard],
-    sizes: NDArray[np.int64],
+    plan: Plan,
+    shards: Sequence[PlannedShard],
     source: Source,
-    classes: list[tuple[int, ...]],
-    spec: BuildSpec,
+    workers: int,
     progress: Progress,
-) -> tuple[list[Part], list[tuple[int, str]]]:
-    """The parts of whole shards, in the order of the plan, and all bad images that were met.
-
-    A shard with bad images is not written unless they are to be skipped; the others still are, so
-    that one run names every bad image and the next goes on.
+) -> None:
+    """Packs those of `shards` that are not whole.
 
     Raises:
-        OutputNotWritableError: the plan does not fit on the disk, or writing fails.
+        OutputNotWritableError: they do not fit on the disk, or writing fails.
         SourceChangedError: files changed after they were listed.
+        WorkerDiedError: a worker process was killed.
     """
-    found = {shard.stem: read_part(folder, shard) for shard in planned}
-    missing = [shard for shard in planned if found[shard.stem] is None]
-    if len(missing) < len(planned):
-        whole = len(planned) - len(missing)
-        progress.note(f"going on: {whole} of {len(planned)} shards are whole")
-    _check_space(folder, int(sum(sizes[shard.members].sum() for shard in missing)))
-    bad = [one for part in found.values() if part is not None for one in part.bad]
-    teller = _Teller(progress, len(bad))
+    missing = _missing(folder, shards)
+    if len(missing) < len(shards):
+        whole = len(shards) - len(missing)
+        progress.note(f"going on: {whole} of {len(shards)} shards are whole")
+    if not missing:
+        return
+    if plan.recode is None:
+        _check_space(folder, sum(shard.num_bytes for shard in missing))
+    packing = Packing(source=source, classes=plan.classes, depth=plan.depth, recode=plan.recode)
+    teller = _Teller(progress)
     progress.start("building shards", sum(len(shard.members) for shard in missing), "images")
-    skip = spec.on_bad_image == "skip"
     try:
-        for shard in missing:
-            try:
-                part = pack_shard(folder, shard, source, classes, skip_bad=skip, tell=teller.tell)
-            except BadMembers as error:
-                bad += error.bad
-            else:
-                found[shard.stem] = part
-                bad += part.bad
+        pack_all(folder, missing, packing, workers, teller.tell)
         teller.tell_rest()
     finally:
         progress.finish()
-    return [part for part in found.values() if part is not None], bad
-
-
-def _judge_bad(
-    folder: Path,
-    source: Source,
-    bad: list[tuple[int, str]],
-    spec: BuildSpec,
-    progress: Progress,
-) -> None:
-    """Names bad images in bad.csv.
-
-    Raises:
-        BadImagesError: there are some and `on_bad_image` is `fail`.
-    """
-    names = write_bad(folder, source, bad)
-    if names and spec.on_bad_image == "fail":
-        raise BadImagesError(len(names), names, folder / BAD_NAME)
-    if names:
-        progress.note(f"left out: {len(names)} bad images, all named in {folder / BAD_NAME}")
 
 
 def _check_space(folder: Path, needed: int) -> None:
@@ -236,18 +283,17 @@ def _check_space(folder: Path, needed: int) -> None:
 class _Teller:
     """Tells the progress every so many images: telling costs more than copying a small one."""
 
-    def __init__(self, progress: Progress, num_bad: int) -> None:
+    def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._num_bad = num_bad
-        self._images = self._bytes = 0
+        self._images = self._bytes = self._num_bad = 0
         self._began = time.monotonic()
 
-    def tell(self, num_bytes: int, good: bool) -> None:
-        """One image was read."""
-        self._images += 1
+    def tell(self, images: int, num_bytes: int, num_bad: int) -> None:
+        """So many images more were read."""
+        self._images += images
         self._bytes += num_bytes
-        self._num_bad += not good
-        if self._images == _NOTE_EVERY:
+        self._num_bad += num_bad
+        if self._images >= _NOTE_EVERY:
             self.tell_rest()
 
     def tell_rest(self) -> None:

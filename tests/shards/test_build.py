@@ -61,18 +61,21 @@ def read_tars(shards: ShardSet, split: str) -> list[dict]:
 
 def bomb(side: int) -> bytes:
     """A PNG of `side` x `side` pixels in a few bytes."""
-    head = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    chunk = struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head))
-    return b"\x89PNG\r\n\x1a\n" + chunk + b"\0\0\0\0IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
+    head = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(bytes(side))), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )
 
 
 BAD = {
     "train/n00000001/empty.jpg": (b"", "the file is empty"),
     "train/n00000002/text.jpg": (b"hello", "not a JPEG, PNG or WebP image"),
-    "train/n00000003/cut.png": (encoded(1)[:200], "does not decode"),
-    "test/n00000004/bomb.png": (bomb(30_000), "decompression bomb"),
+    "train/n00000003/cut.png": (encoded(1)[:200], "it ends inside its chunk IDAT"),
+    "test/n00000004/bomb.png": (bomb(30_000), "30000 x 30000 pixels, more than 100,000,000"),
     "test/n00000004/large.png": (bomb(11_000), "11000 x 11000 pixels, more than 100,000,000"),
-    "test/n00000005/half.jpg": (encoded(2, ".jpg", 64)[:-900], "does not decode"),
+    "test/n00000005/half.jpg": (encoded(2, ".jpg", 64)[:-900], "it has no end marker"),
 }
 
 

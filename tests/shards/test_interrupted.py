@@ -46,6 +46,9 @@ finally:
 """
 
 
+OPTIONS = ["--shard-images", "7", "--workers", "1", "--quiet"]
+
+
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     """The 24 generated images, held out by seed, so that every stage has work."""
@@ -61,7 +64,7 @@ def run(source: Path, workspace: Path, kill_at: int = 0) -> subprocess.Completed
         "KILL_AT": str(kill_at),
         "STEPS": str(steps),
     }
-    options = ["--source", str(source), "--shard-images", "7", "--quiet"]
+    options = ["--source", str(source), *OPTIONS]
     command = [sys.executable, "-c", PROGRAM, "shards", "build", *options]
     return subprocess.run(command, capture_output=True, text=True, env=environment)
 
@@ -105,7 +108,7 @@ def test_full_disk_is_an_error_and_the_next_run_goes_on(source, tmp_path):
         "KILL_AT": "0",
         "STEPS": str(tmp_path / "full.steps"),
     }
-    options = ["--source", str(source), "--shard-images", "7", "--quiet"]
+    options = ["--source", str(source), *OPTIONS]
     command = [sys.executable, "-c", limited, "shards", "build", *options]
     failed = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert failed.returncode == 2, failed.stderr
@@ -123,7 +126,7 @@ def test_two_builds_at_once_make_one_shard_set(source, tmp_path):
     assert run(source, tmp_path / "whole").returncode == 0
     environment = {**os.environ, "GRANCTL_WORKSPACE": str(tmp_path / "both"), "KILL_AT": "0"}
     environment["STEPS"] = str(tmp_path / "both.steps")
-    options = ["--source", str(source), "--shard-images", "7", "--quiet"]
+    options = ["--source", str(source), *OPTIONS]
     command = [sys.executable, "-c", PROGRAM, "shards", "build", *options]
     both = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) for _ in range(2)]
     paths = {process.communicate()[0] for process in both}
