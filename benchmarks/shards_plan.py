@@ -26,14 +26,14 @@ from pathlib import Path
 import numpy as np
 
 from granctl.progress import Silent
-from granctl.shards import headerscan
 from granctl.shards.arraycache import cache_path
-from granctl.shards.budget import at_most_in_all
-from granctl.shards.headerscan import Archive, Scan
-from granctl.shards.listing import SPLITS, Listing
+from granctl.shards.build.budget import at_most_in_all
+from granctl.shards.build.plan import _ORDERS, hold_out, plan_shards
 from granctl.shards.names import Names
-from granctl.shards.plan import _ORDERS, hold_out, plan_shards
-from granctl.shards.sources import open_source
+from granctl.shards.source import headerscan
+from granctl.shards.source.headerscan import Archive, Scan
+from granctl.shards.source.listing import SPLITS, Listing
+from granctl.shards.source.resolve import open_source
 from granctl.shards.tar import END_BYTES, header, padded
 from granctl.workspace import Workspace
 

@@ -52,7 +52,7 @@ def plan(
 ) -> None:
     """Plan shards for tasks to build: what a build would write, and how much."""
     from granctl.cli.console import Session
-    from granctl.shards.write import plan_build
+    from granctl.shards.build.write import plan_build
     from granctl.study.building import build_spec
 
     session = Session(workspace, as_json=json, quiet=quiet)
@@ -73,7 +73,7 @@ def finish(
 ) -> None:
     """Make a planned shard set whole, once its tasks have packed every shard."""
     from granctl.cli.console import Session
-    from granctl.shards.write import finish_shards
+    from granctl.shards.build.write import finish_shards
 
     session = Session(workspace, as_json=json, quiet=quiet)
     session.emit(finish_shards(plan, on_bad_image, session.progress))

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from granctl.errors import ManifestMismatchError, MissingInputError, NoSuchSplitError
 from granctl.files import read_json
-from granctl.shards.listing import SPLITS
+from granctl.shards.source.listing import SPLITS
 from granctl.shards.store import Folder, Store, store_of, url_of
 from granctl.workspace import MANIFEST_NAME
 

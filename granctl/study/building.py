@@ -9,8 +9,8 @@ from typing import Any
 from granctl.errors import BadOptionError
 from granctl.processes import default_workers
 from granctl.progress import Progress
-from granctl.shards.recode import Recode
-from granctl.shards.write import BuildSpec, ClassLookup, Task, build_planned, build_shards
+from granctl.shards.build.recode import Recode
+from granctl.shards.build.write import BuildSpec, ClassLookup, Task, build_planned, build_shards
 from granctl.workspace import Artefact, Workspace
 
 

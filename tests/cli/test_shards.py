@@ -231,7 +231,7 @@ def test_output_below_a_file_cannot_be_written(granctl, source, tmp_path):
 
 def test_ctrl_c_leaves_whole_shards_and_the_same_command_goes_on(granctl, source, monkeypatch):
     """Exit 130; no temporary file stays; the second run takes up the whole shards."""
-    from granctl.shards import pack
+    from granctl.shards.build import pack
 
     real, seen = pack.audit, []
 

@@ -14,8 +14,8 @@ import pytest
 from generated_images import LABELS, write_source
 
 from granctl.progress import Silent
+from granctl.shards.build.write import BuildSpec, build_shards
 from granctl.shards.index import ShardSet
-from granctl.shards.write import BuildSpec, build_shards
 from granctl.tree.labelmap import LabelMap
 from granctl.workspace import Workspace
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from granctl.shards import names as module
-from granctl.shards.kinds import claim_images, claims_image
 from granctl.shards.names import Names
+from granctl.shards.source.kinds import claim_images, claims_image
 
 TEXTS = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=9), max_size=30)
 
