@@ -18,7 +18,7 @@ from granctl.errors import BadImagesError, ManifestMismatchError, NoImagesError
 from granctl.files import replacing, write_bytes
 from granctl.progress import Progress
 from granctl.provenance import provenance
-from granctl.shards.index import INDEX_NAME, SCHEMA
+from granctl.shards.index import INDEX_NAME, SCHEMA, index_record
 from granctl.shards.source.listing import SPLITS
 from granctl.shards.build.pack import Part, find_part, part_rows
 from granctl.shards.build.plan import PlannedShard
@@ -66,6 +66,7 @@ def finish(folder: Path, plan: Plan, on_bad_image: str, progress: Progress) -> d
             {"name": f"{s.stem}.tar", "split": s.split, "images": images, "bytes": p.num_bytes}
             for s, p, images in zip(plan.shards, parts, index.images, strict=True)
         ],
+        "index": index_record(folder / INDEX_NAME),
         "bad_images": num_bad,
         "remarks": index.remarks,
         "source": plan.source.name,

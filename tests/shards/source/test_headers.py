@@ -3,7 +3,6 @@
 import io
 import tarfile
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -131,32 +130,6 @@ def test_size_in_base_256_is_read(tmp_path):
     raw[124:136] = b"\x80" + (700).to_bytes(11, "big")
     raw[148:156] = b"%06o\0 " % (sum(raw[:148]) + 8 * 32 + sum(raw[156:512]))
     assert contents(scanned(tmp_path / "a.tar", bytes(raw)), raw) == {"a": b"x" * 700, "b": b"y"}
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.data())
-def test_hostile_bytes_neither_crash_nor_hang(tmp_path_factory, data):
-    """Any bytes put over any place of a tar: places stay inside the file, names inside the tar."""
-    form = data.draw(st.sampled_from(FORMS))
-    files = {"a.jpg": b"x" * 600, "long" * 30 if form else "b": b"y", "c/d": b"z" * 512}
-    raw = bytearray(tar_bytes(files, form, special("l", tarfile.SYMTYPE, "a.jpg")))
-    for _ in range(data.draw(st.integers(1, 6))):
-        at = data.draw(st.integers(0, len(raw) - 1))
-        patch = data.draw(st.binary(min_size=1, max_size=24))
-        raw[at : at + len(patch)] = patch
-    for at in range(0, len(raw) - 511, 512):  # checksums mended, so that the damage gets in
-        if data.draw(st.booleans()):
-            head = raw[at : at + 512]
-            raw[at + 148 : at + 156] = b"%06o\0 " % (sum(head[:148]) + 256 + sum(head[156:]))
-    raw = raw[: data.draw(st.integers(0, len(raw)))]
-    found = scanned(tmp_path_factory.mktemp("tar") / "a.tar", bytes(raw))
-    assert (found.sizes >= 0).all()
-    assert (found.offsets + found.sizes <= len(raw)).all()
-    assert (np.diff(found.offsets) > 0).all()
-    for name in found.names:
-        assert name
-        assert not name.startswith("/")
-        assert ".." not in name.split("/")
 
 
 def test_pass_agrees_with_tarfile_on_what_granctl_writes(tmp_path, shards):
