@@ -71,7 +71,8 @@ def finish(folder: Path, plan: Plan, on_bad_image: str, progress: Progress) -> d
         "remarks": index.remarks,
         "source": plan.source.name,
         "seed": plan.identity["seed"],
-        "provenance": provenance(plan.identity, plan.inputs),
+        # The command stands in spec.json: with other workers or tasks it is another one.
+        "provenance": provenance(plan.identity, plan.inputs, with_command=False),
     }
     if plan.recode is not None:
         manifest["recoded"] = {"resize": plan.recode.resize, "quality": plan.recode.quality}

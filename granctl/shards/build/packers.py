@@ -66,7 +66,7 @@ def _in_processes(
     finished = False
     try:
         while True:
-            for number, _ in zip(waiting, range(2 * workers - len(running)), strict=False):
+            for _, number in zip(range(2 * workers - len(running)), waiting, strict=False):
                 running[pool.submit(_work, number)] = number
             done = wait(running, timeout=_TELL_S, return_when=FIRST_COMPLETED).done
             now = [int(num) for num in counts[:]]
