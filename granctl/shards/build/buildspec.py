@@ -10,9 +10,9 @@ from granctl.errors import BadOptionError
 from granctl.shards.build.audit import Depth
 from granctl.shards.build.budget import Share
 from granctl.shards.build.duplicates import MOST_BITS
-from granctl.shards.source.opening import KINDS, SourceKind
 from granctl.shards.build.plan import Order
 from granctl.shards.build.recode import Recode
+from granctl.shards.source.opening import KINDS, SourceKind
 from granctl.shards.source.resolve import EMBEDDED
 
 OnBadImage = Literal["fail", "skip"]

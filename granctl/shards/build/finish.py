@@ -18,12 +18,12 @@ from granctl.errors import BadImagesError, ManifestMismatchError, NoImagesError
 from granctl.files import replacing, write_bytes
 from granctl.progress import Progress
 from granctl.provenance import provenance
-from granctl.shards.index import INDEX_NAME, SCHEMA, index_record
-from granctl.shards.source.listing import SPLITS
 from granctl.shards.build.pack import Part, find_part, part_rows
 from granctl.shards.build.plan import PlannedShard
 from granctl.shards.build.planfile import PARTS_NAME, Plan
 from granctl.shards.build.structure import Remark
+from granctl.shards.index import INDEX_NAME, SCHEMA, index_record
+from granctl.shards.source.listing import SPLITS
 from granctl.workspace import finish_folder
 
 BAD_NAME = "bad.csv"

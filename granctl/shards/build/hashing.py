@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from granctl.progress import Progress
 from granctl.shards.arraycache import cache_path, load_arrays, save_arrays
-from granctl.shards.source.listing import Source
 from granctl.shards.build.perceptual import difference_hash
+from granctl.shards.source.listing import Source
 from granctl.workspace import Workspace
 
 _SCHEMA = 1

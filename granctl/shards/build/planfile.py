@@ -17,9 +17,9 @@ from granctl.errors import ManifestMismatchError, MissingInputError
 from granctl.shards.arraycache import load_arrays, write_arrays
 from granctl.shards.build.audit import Depth
 from granctl.shards.build.buildspec import OnBadImage
-from granctl.shards.source.opening import SourceKind
 from granctl.shards.build.plan import PlannedShard
 from granctl.shards.build.recode import Recode
+from granctl.shards.source.opening import SourceKind
 
 PARTS_NAME = ".parts"
 """Folder inside an unfinished shard set: its plan, and the index rows of each whole shard."""

@@ -16,10 +16,10 @@ from granctl.progress import Progress
 from granctl.provenance import digest as digest_of
 from granctl.shards.build.buildspec import BuildSpec
 from granctl.shards.build.duplicates_file import write_duplicates
-from granctl.shards.source.listing import SPLITS, Source
 from granctl.shards.build.plan import PlannedShard, plan_shards
 from granctl.shards.build.planfile import Plan, SourceRef, find_plan, write_plan
 from granctl.shards.build.selection import classes_of_labels, holds_out, select, selection_identity
+from granctl.shards.source.listing import SPLITS, Source
 from granctl.shards.source.resolve import EMBEDDED, open_source
 from granctl.shards.store import url_of
 from granctl.shards.tar import json_head, json_sizes, sample_bytes

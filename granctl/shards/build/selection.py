@@ -17,8 +17,8 @@ from granctl.shards.build.budget import at_most_each, at_most_in_all
 from granctl.shards.build.buildspec import BuildSpec, ClassLookup
 from granctl.shards.build.duplicates import Duplicates, find_duplicates
 from granctl.shards.build.hashing import content_hashes
-from granctl.shards.source.listing import SPLITS, Source
 from granctl.shards.build.plan import hold_out
+from granctl.shards.source.listing import SPLITS, Source
 from granctl.workspace import Workspace
 
 NO_SPLIT = -1

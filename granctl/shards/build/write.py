@@ -17,13 +17,13 @@ from granctl.errors import BadOptionError, OutputNotWritableError, ShardsMissing
 from granctl.progress import Progress
 from granctl.shards.build.buildspec import BuildSpec, ClassLookup, OnBadImage
 from granctl.shards.build.finish import check_bad_images, finish
-from granctl.shards.index import ShardSet
-from granctl.shards.source.listing import Source
 from granctl.shards.build.pack import Packing, find_part
 from granctl.shards.build.packers import pack_all
 from granctl.shards.build.plan import PlannedShard
 from granctl.shards.build.planfile import PARTS_NAME, Plan, read_plan
 from granctl.shards.build.planning import open_asked, plan_of, reopened
+from granctl.shards.index import ShardSet
+from granctl.shards.source.listing import Source
 from granctl.workspace import (
     MANIFEST_NAME,
     Artefact,
