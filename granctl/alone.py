@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from granctl.files import remove_leftovers
@@ -30,6 +30,18 @@ def making_alone(folder: Path, progress: Progress) -> Iterator[None]:
         except OSError:
             pass
         remove_leftovers(folder)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def making_together(folder: Path) -> Iterator[None]:
+    """Holds a share of the folder's lock: others may share it, and `making_alone` waits for all."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_SH)
         yield
     finally:
         os.close(handle)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import multiprocessing
 import os
 import signal
 from collections.abc import Iterator
@@ -13,13 +15,28 @@ UNWINDING_S = 5.0
 a callback of the garbage collector or of an import, and such a worker would go on for ever."""
 
 
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+MOST_WORKERS = 8
+"""A build is bound by its disk long before more processes than this help."""
+
+
+def default_workers() -> int:
+    """The processors that this process may use, at most eight."""
+    return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+
+
 def prepare_worker() -> None:
     """A pool's initializer: Ctrl-C reaches the parent alone, which ends the workers.
 
-    A worker that is ended unwinds, so that what it was writing is removed.
+    A worker that is ended unwinds, so that what it was writing is removed; it is ended too when
+    its parent is killed, and would else wait for work for ever.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _unwind)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    parent = multiprocessing.parent_process()
+    if parent is None or os.getppid() != parent.pid:  # it was killed before the line above
+        raise SystemExit(128 + signal.SIGTERM)
 
 
 def _unwind(number: int, _frame: object) -> None:

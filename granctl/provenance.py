@@ -66,16 +66,24 @@ def command_line() -> str:
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
-def provenance(spec: Any, inputs: Mapping[str, str]) -> dict[str, Any]:
-    """Who made an artefact, how, from what; `inputs` maps a role to the digest of what was read.
+def provenance(
+    spec: Any, inputs: Mapping[str, str], *, with_command: bool = True
+) -> dict[str, Any]:
+    """Who made an artefact, how, from what.
 
     Holds no time and no host name, so that the same command gives the same bytes.
+
+    Args:
+        spec: what was asked.
+        inputs: role -> digest of what was read.
+        with_command: False where several commands lead to the same bytes.
     """
+    command = {"command": command_line()} if with_command else {}
     return {
         "tool": "granctl",
         "version": __version__,
         "python": platform.python_version(),
-        "command": command_line(),
+        **command,
         "spec": plain(spec),
         "inputs": dict(inputs),
     }

@@ -64,13 +64,16 @@ class Artefact:
     """Identity, 64 hex digits."""
     made: bool
     """False when it was there already, whole, and nothing was done."""
+    whole: bool = True
+    """False: only a part of it is there yet, and others make the rest."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """What `--json` prints beside the fields above; JSON types."""
 
     def record(self) -> dict[str, Any]:
         """The object that `--json` prints."""
         own = {"kind": self.kind, "path": str(self.path), "digest": self.digest}
-        return {**own, "made": self.made, "schema": 1, **self.details}
+        part = {} if self.whole else {"whole": False}
+        return {**own, "made": self.made, "schema": 1, **part, **self.details}
 
 
 def embedded(name: str) -> Path:
@@ -113,8 +116,8 @@ class Workspace:
     # --- the newest of each kind: a convenience for one person at a terminal -----------------
 
     def mark_newest(self, artefact: Artefact) -> None:
-        """Remembers an artefact as the newest of its kind; a task of an array does not."""
-        if _is_array_task():
+        """Remembers a whole artefact as the newest of its kind; a task of an array does not."""
+        if _is_array_task() or not artefact.whole:
             return
         write_bytes(self.root / "newest" / artefact.kind, f"{artefact.path}\n".encode())
 

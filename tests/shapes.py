@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from granctl.progress import Silent
-from granctl.shards.write import BuildSpec, build_shards
+from granctl.shards.build.write import BuildSpec, build_shards
 from granctl.tree.labelmap import LabelMap
 from granctl.workspace import Workspace
 

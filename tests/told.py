@@ -8,10 +8,21 @@ from granctl.progress import Silent
 
 
 class Told(Silent):
-    """A progress that remembers the notes."""
+    """A progress that remembers the notes, and how much of each stage was done."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
+        self.done: dict[str, int] = {}
+        self._stage = ""
+
+    def start(self, label: str, total: int, unit: str) -> None:
+        """Remembers the stage."""
+        self._stage = label
+        self.done.setdefault(label, 0)
+
+    def advance(self, num: int = 1, note: str = "") -> None:
+        """Counts."""
+        self.done[self._stage] += num
 
     def note(self, text: str) -> None:
         """Remembers it."""

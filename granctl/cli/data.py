@@ -47,7 +47,7 @@ def check(
 ) -> None:
     """Count the labels and images of a data set in each split; nothing is decoded."""
     from granctl.cli.console import Session
-    from granctl.shards.sources import count_images
+    from granctl.shards.source.resolve import count_images
 
     session = Session(workspace, as_json=json, quiet=quiet)
     record = count_images(session.workspace, name, session.progress)

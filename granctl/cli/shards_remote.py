@@ -30,7 +30,7 @@ def upload(
 ) -> None:
     """Copy a shard set to s3://; the same command again goes on."""
     from granctl.cli.console import Session
-    from granctl.shards.upload import upload_shards
+    from granctl.shards.remote.upload import upload_shards
 
     session = Session(workspace, as_json=json, quiet=quiet)
     folder = session.given_or_newest(shards, "shards")

@@ -105,6 +105,17 @@ class BadImagesError(UserError):
         )
 
 
+class ShardsMissingError(UserError):
+    """A planned shard set cannot be finished: its tasks have not packed every shard."""
+
+    def __init__(self, folder: Path, missing: Sequence[str], num: int) -> None:
+        super().__init__(
+            f"{len(missing)} of {num} shards of {folder} are not there yet: {listing(missing)}",
+            "run the tasks that failed again, or all that is missing here:"
+            f" `granctl shards build --plan {folder}`",
+        )
+
+
 class ShardCorruptError(DataError):
     """A shard is not the file that its index describes."""
 

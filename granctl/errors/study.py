@@ -36,12 +36,12 @@ class NothingToCompareError(UserError):
 
 
 class WorkerDiedError(RunError):
-    """A process that worked on a cell of a study is gone."""
+    """A worker process is gone in the middle of its work."""
 
-    def __init__(self, cells: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], option: str) -> None:
         super().__init__(
-            f"a worker process was killed while these were made: {listing(cells)}",
-            "the machine may lack memory: use fewer --processes; the same command goes on",
+            f"a worker process was killed while these were made: {listing(names)}",
+            f"the machine may lack memory: use fewer {option}; the same command goes on",
         )
 
 

@@ -1,4 +1,4 @@
-"""Arrays kept in one file beside a JSON head: mapped when read, and whole or not there at all."""
+"""Arrays in one file beside a JSON head: mapped when read, and whole or not there at all."""
 
 from __future__ import annotations
 
@@ -33,6 +33,16 @@ def cache_path(workspace: Workspace, what: str, key: str) -> Path:
 
 def save_arrays(path: Path, head: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
     """Writes head and arrays; where the workspace cannot be written there is no cache."""
+    with suppress(OutputNotWritableError):
+        write_arrays(path, head, arrays)
+
+
+def write_arrays(path: Path, head: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Writes head and arrays.
+
+    Raises:
+        OutputNotWritableError: no space, read-only, no permission.
+    """
     places, at = {}, 0
     for name, array in arrays.items():
         places[name] = [array.dtype.str, list(array.shape), at]
@@ -40,11 +50,7 @@ def save_arrays(path: Path, head: Mapping[str, Any], arrays: Mapping[str, NDArra
     text = json.dumps({"head": dict(head), "arrays": places}).encode()
     text = text.ljust(-(-(len(text) + 16) // _ALIGN) * _ALIGN - 16)
     hasher = xxhash.xxh3_128()
-    with (
-        suppress(OutputNotWritableError),
-        replacing(path) as temporary,
-        temporary.open("wb") as out,
-    ):
+    with replacing(path) as temporary, temporary.open("wb") as out:
         for piece in (_MAGIC, len(text).to_bytes(8, "little"), text):
             hasher.update(piece)
             out.write(piece)

@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 from granctl.errors import BadOptionError, ManifestMismatchError, ShardCorruptError
 from granctl.files import write_bytes, write_json
 from granctl.progress import Progress
-from granctl.shards.index import INDEX_NAME, ShardSet
+from granctl.shards.index import ShardSet
 from granctl.shards.store import Folder
 from granctl.shards.tar import BLOCK, padded
 
@@ -149,7 +149,7 @@ def _rows_of_shards(shards: ShardSet) -> Iterator[tuple[int, list[tuple[int, str
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path = shards.store.file(INDEX_NAME)
+    path = shards.index_path
     try:
         with pq.ParquetFile(path) as file:
             for group in range(file.num_row_groups):  # one a shard

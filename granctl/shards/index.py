@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 
-from granctl.errors import ManifestMismatchError, MissingInputError, NoSuchSplitError
+from granctl.errors import ManifestMismatchError, MissingInputError, NoSuchSplitError, listing
 from granctl.files import read_json
-from granctl.shards.listing import SPLITS
+from granctl.shards.manifest import manifest_faults
+from granctl.shards.source.listing import SPLITS
 from granctl.shards.store import Folder, Store, store_of, url_of
 from granctl.workspace import MANIFEST_NAME
 
@@ -30,7 +32,26 @@ INDEX_NAME = "index.parquet"
 HELD_OUT_SPLITS = ("test", "val")
 """Splits to measure on, the preferred one first."""
 
+_TYPES = {
+    "shard": "int32",
+    "offset": "int64",
+    "size": "int32",
+    "key": "string",
+    "label": "dictionary<values=string, indices=int32, ordered=0>",
+    "checksum": "string",
+}
+_READ_BYTES = 1 << 22
 _HINT = "make it again with `granctl shards build`"
+
+
+def index_record(path: Path) -> dict[str, Any]:
+    """What the manifest says of the index: `bytes`, and `checksum`, the xxh3-128 of all of it."""
+    hasher = xxhash.xxh3_128()
+    with path.open("rb", buffering=0) as file:
+        buffer = memoryview(bytearray(_READ_BYTES))
+        while size := file.readinto(buffer):
+            hasher.update(buffer[:size])
+        return {"bytes": file.tell(), "checksum": hasher.hexdigest()}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -102,6 +123,9 @@ class ShardSet:
             found = f"{manifest.get('kind')!r}, schema {manifest.get('schema')!r}"
             problem = f"not a shard set of this version ({found})"
             raise ManifestMismatchError(store.where, problem, _HINT)
+        if faults := manifest_faults(manifest):
+            where = f"{store.where}/{MANIFEST_NAME}"
+            raise ManifestMismatchError(where, f"damaged: {listing(faults)}", _HINT)
         return cls(root=root, manifest=manifest, store=store)
 
     @property
@@ -160,6 +184,22 @@ class ShardSet:
 
     # --- the index ----------------------------------------------------------------------------
 
+    @cached_property
+    def index_path(self) -> Path:
+        """A local file with the index, whose bytes are those that the manifest names.
+
+        Raises:
+            MissingInputError: there is none.
+            ManifestMismatchError: it is another, or was damaged.
+        """
+        path, said = self.store.file(INDEX_NAME), self.manifest.get("index")
+        if not path.is_file():
+            raise MissingInputError("index of a shard set", path, _HINT)
+        if said != index_record(path):
+            problem = "its bytes are not those that the manifest names"
+            raise ManifestMismatchError(path, problem, _HINT)
+        return path
+
     def rows(self, split: str) -> Rows:
         """Where the images of a split lie and which label each has.
 
@@ -168,7 +208,7 @@ class ShardSet:
             ManifestMismatchError: the index is damaged.
         """
         table = self._table(split, ["shard", "offset", "size", "label"])
-        label = table["label"].combine_chunks()
+        label = table["label"].unify_dictionaries().combine_chunks()
         index_of_label = {name: i for i, name in enumerate(self.labels)}
         try:
             # The index writes labels as a dictionary in its own order of appearance.
@@ -177,12 +217,12 @@ class ShardSet:
         except KeyError as error:
             problem = f"label {error} is not in the manifest"
             raise ManifestMismatchError(self.root / INDEX_NAME, problem, _HINT) from error
-        return Rows(
-            shard=table["shard"].to_numpy(),
-            offset=table["offset"].to_numpy(),
-            size=table["size"].to_numpy(),
-            label=ours[label.indices.to_numpy()],
-        )
+        shard, offset, size = (table[name].to_numpy() for name in ("shard", "offset", "size"))
+        outside = (shard < 0) | (shard >= len(self.shard_names)) | (offset < 0) | (size < 0)
+        if outside.any():
+            problem = f"{outside.sum()} rows of {split} lie outside of every shard"
+            raise ManifestMismatchError(self.index_path, problem, _HINT)
+        return Rows(shard=shard, offset=offset, size=size, label=ours[label.indices.to_numpy()])
 
     def keys(self, split: str) -> NDArray[np.str_]:
         """The WebDataset key of each row.
@@ -211,7 +251,7 @@ class ShardSet:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        path = self.store.file(INDEX_NAME)
+        path = self.index_path
         expected = self.num_images(split)
         try:
             table = pq.read_table(
@@ -220,8 +260,13 @@ class ShardSet:
                 filters=[("split", "==", split)],
                 read_dictionary=["label"] if "label" in columns else None,
             )
-        except (pa.ArrowException, OSError, KeyError) as error:
+        except (pa.ArrowException, OSError, KeyError, ValueError) as error:
             raise ManifestMismatchError(path, f"cannot be read ({error})", _HINT) from error
+        for name in columns:
+            column = table[name]
+            if column.null_count or str(column.type) != _TYPES[name]:
+                problem = f"its column {name} is {column.type}, or has gaps"
+                raise ManifestMismatchError(path, problem, _HINT)
         if table.num_rows != expected:
             problem = f"{table.num_rows} rows of {split}, not {expected} as its manifest says"
             raise ManifestMismatchError(path, problem, _HINT)

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 _CHUNK = 1 << 18
 """Names that are handled at once: index arrays of a whole set would take gigabytes."""
 
+_LONG_RUN = 16
+
 # Bytes that a byte of a name adds inside a JSON string written with ensure_ascii=False.
 _JSON_EXTRA = np.zeros(256, dtype=np.int64)
 _JSON_EXTRA[:32] = 5
@@ -105,6 +107,14 @@ class Names(Sequence[str]):
         offsets = np.zeros(len(indices) + 1, dtype=np.int64)
         np.cumsum(lengths, out=offsets[1:])
         data = np.empty(int(offsets[-1]), dtype=np.uint8)
+        starts = np.flatnonzero(np.diff(indices, prepend=-2) != 1)
+        if len(starts) * _LONG_RUN < len(indices):  # names that stand beside each other as well
+            ends = np.append(starts[1:], len(indices))
+            froms = self.offsets[indices[starts]].tolist()
+            bounds = zip(offsets[starts].tolist(), offsets[ends].tolist(), froms, strict=True)
+            for begin, end, first in bounds:
+                data[begin:end] = self.data[first : first + end - begin]
+            return Names(data, offsets)
         for first in range(0, len(indices), _CHUNK):
             ours = slice(first, first + _CHUNK)
             begin, end = offsets[first], offsets[min(first + _CHUNK, len(indices))]
@@ -114,31 +124,50 @@ class Names(Sequence[str]):
 
     def under(self, folders: Names, folder_of: NDArray[np.int32]) -> Names:
         """Each name with its folder and a slash before it; shape (n,), index into `folders`."""
-        widths = folders.byte_lengths
-        slash = (widths > 0).astype(np.int64)
-        before = (widths + slash)[folder_of]
+        prefixes = [f"{folder}/".encode() if folder else b"" for folder in folders]
+        widths = np.array([len(prefix) for prefix in prefixes], dtype=np.int64)[folder_of]
         offsets = np.zeros(len(self) + 1, dtype=np.int64)
-        np.cumsum(before + self.byte_lengths, out=offsets[1:])
-        data = np.full(int(offsets[-1]), ord("/"), dtype=np.uint8)
+        np.cumsum(widths + self.byte_lengths, out=offsets[1:])
+        data = np.empty(int(offsets[-1]), dtype=np.uint8)
         for ours, piece in self.chunks():
-            begins = offsets[:-1][ours]
-            for source, first, width, at in (
-                (folders.data, folders.offsets[:-1][folder_of[ours]], widths[folder_of[ours]], 0),
-                (piece.data, piece.offsets[:-1], piece.byte_lengths, before[ours]),
-            ):
-                ends = np.cumsum(width)
-                inside = np.arange(ends[-1]) - np.repeat(ends - width, width)
-                data[np.repeat(begins + at, width) + inside] = source[
-                    np.repeat(first, width) + inside
-                ]
+            counts = np.column_stack([widths[ours], piece.byte_lengths]).reshape(-1)
+            own = np.repeat(np.tile([False, True], len(piece)), counts)
+            out = data[offsets[ours.start] : offsets[ours.stop]]
+            out[own] = piece.data
+            places = folder_of[ours]
+            starts = np.flatnonzero(np.diff(places, prepend=-1))
+            runs = np.diff(np.append(starts, len(places))).tolist()
+            pieces = [
+                prefixes[i] * num for i, num in zip(places[starts].tolist(), runs, strict=True)
+            ]
+            out[~own] = np.frombuffer(b"".join(pieces), dtype=np.uint8)
         return Names(data, offsets)
+
+    def last_words(self, lane: int = 0) -> NDArray[np.uint64]:
+        """The last eight bytes of each name, or those `lane` times eight bytes before them.
+
+        Returns:
+            uint64, shape (n,): the name's last byte is the highest; zero bytes where it is shorter.
+        """
+        left = np.clip(self.byte_lengths - 8 * lane, 0, 8)
+        data = np.concatenate([np.zeros(8, dtype=np.uint8), self.data])
+        words = np.ndarray((len(data) - 7,), "<u8", data, 0, (1,))  # eight bytes from each on
+        found = words[np.maximum(self.offsets[1:] - 8 * lane, 0)]
+        shift = (8 * (8 - left)).clip(max=63).astype(np.uint64)
+        found = found >> shift << shift
+        found[left == 0] = 0
+        return found
 
     def repeated(self) -> NDArray[np.bool_]:
         """Shape (n,): whether the same name stands again further on."""
         again = np.zeros(len(self), dtype=np.bool_)
         hashes = self._hashes()
+        ordered = np.sort(hashes)
+        if not (ordered[1:] == ordered[:-1]).any():
+            return again
         order = np.argsort(hashes, kind="stable")
-        alike = np.flatnonzero(hashes[order][1:] == hashes[order][:-1])
+        ordered = hashes[order]
+        alike = np.flatnonzero(ordered[1:] == ordered[:-1])
         suspects = np.unique(np.concatenate([order[alike], order[alike + 1]]))
         last: dict[str, int] = {}
         for place in suspects.tolist():
@@ -150,18 +179,11 @@ class Names(Sequence[str]):
 
     def _hashes(self) -> NDArray[np.uint64]:
         """Shape (n,): equal for equal names, nearly always different for others."""
-        hashes = np.zeros(len(self), dtype=np.uint64)
+        hashes = self.byte_lengths.astype(np.uint64)
         for places, piece in self.chunks():
-            lengths = piece.byte_lengths
-            inside = np.arange(len(piece.data)) - np.repeat(piece.offsets[:-1], lengths)
-            values = (piece.data + np.uint64(1)) * _weights(int(lengths.max(initial=0)))[inside]
-            sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(values, dtype=np.uint64)])
-            hashes[places] = sums[piece.offsets[1:]] - sums[piece.offsets[:-1]]
+            lengths, mixed = piece.byte_lengths, hashes[places]
+            for lane in range(-(-int(lengths.max(initial=0)) // 8)):
+                words = (mixed ^ piece.last_words(lane)) * np.uint64(0x9E3779B97F4A7C15)
+                mixed = np.where(lengths > 8 * lane, words ^ (words >> np.uint64(29)), mixed)
+            hashes[places] = mixed
         return hashes
-
-
-def _weights(num: int) -> NDArray[np.uint64]:
-    """Odd pseudo-random numbers, one a place in a name."""
-    values = np.arange(1, num + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    return (values ^ (values >> np.uint64(27))) | np.uint64(1)

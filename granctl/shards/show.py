@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from granctl.errors import ManifestMismatchError, NoSuchKeyError
-from granctl.shards.index import INDEX_NAME, ShardSet
+from granctl.shards.index import ShardSet
 from granctl.shards.tar import BLOCK, padded
 
 Table = tuple[str, list[str], list[list[str]]]
@@ -67,7 +67,7 @@ def describe_image(shards: ShardSet, key: str) -> dict[str, Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path = shards.store.file(INDEX_NAME)
+    path = shards.index_path
     try:
         found = pq.read_table(path, filters=[("key", "==", key)]).to_pylist()
     except (pa.ArrowException, OSError) as error:

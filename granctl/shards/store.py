@@ -87,7 +87,7 @@ def store_of(path: Path | str) -> Store:
     url = url_of(path)
     if url is None:
         return Folder(Path(path))
-    from granctl.shards.remote import open_remote
+    from granctl.shards.remote.shardset import open_remote
 
     return open_remote(url)
 

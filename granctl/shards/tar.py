@@ -1,7 +1,9 @@
 """USTAR bytes: headers with a fixed owner, mode and time, and the layout of one sample.
 
 A sample is three members beside each other, KEY.png (or jpg, webp), KEY.cls, KEY.json. Its bytes
-depend on nothing but its content, so the same images give the same shard.
+depend on nothing but its content, so the same images give the same shard. Beyond the image it
+takes three headers, a block for the class, a block or more for the JSON, and on average half a
+block of padding: 2.8 KB for a JSON of one block.
 """
 
 from __future__ import annotations
@@ -9,11 +11,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 BLOCK = 512
 END_BYTES = 2 * BLOCK
 """Two zero blocks end a tar."""
 NAME_BYTES = 100
 """Longest member name without a prefix."""
+KEY_DIGITS = 9
+MOST_KEYS = 10**KEY_DIGITS
 
 # Python's tarfile is not used: it writes PAX headers by default, and a header built from a
 # template is what makes writing as fast as copying (shards-facts: 4 to 5 times ShardWriter).
@@ -22,6 +29,7 @@ _NUMBER = b"0000000\0"
 _TIME = b"00000000000\0"
 _BLANK_SUM = b"        "
 _MAGIC = b"ustar\x0000"
+_SIZE_AT, _SUM_AT = 124, 148
 _JSON_SLACK = 64
 """Spaces that a JSON member has at least, so that more classes fit in later."""
 
@@ -47,30 +55,73 @@ def header(name: str, size: int) -> bytes:
     return before + b"%06o\0 " % checksum + after
 
 
+def headers(keys: NDArray[np.int64], extension: str, sizes: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """The header of each member KEY.EXTENSION, as `header` gives it.
+
+    Args:
+        keys: int64, shape (n,), each in [0, 10^9).
+        extension: without the dot.
+        sizes: int64, shape (n,), each in [0, 8 GiB).
+
+    Returns:
+        uint8, shape (n, 512).
+
+    Raises:
+        ValueError: a key has more than nine digits.
+    """
+    if len(keys) and not 0 <= int(keys.min()) <= int(keys.max()) < MOST_KEYS:
+        raise ValueError(f"keys are 0 to {MOST_KEYS - 1:,}")
+    template = np.frombuffer(header(f"{'0' * KEY_DIGITS}.{extension}", 0), dtype=np.uint8)
+    rows = np.tile(template, (len(keys), 1))
+    rows[:, :KEY_DIGITS] = _digits(keys, 10 ** np.arange(KEY_DIGITS)[::-1], 10)
+    rows[:, _SIZE_AT : _SIZE_AT + 11] = _digits(sizes, 8 ** np.arange(11)[::-1], 8)
+    rows[:, _SUM_AT : _SUM_AT + 8] = np.frombuffer(_BLANK_SUM, dtype=np.uint8)
+    sums = rows.sum(axis=1, dtype=np.int64)
+    rows[:, _SUM_AT : _SUM_AT + 6] = _digits(sums, 8 ** np.arange(6)[::-1], 8)
+    rows[:, _SUM_AT + 6] = 0
+    return rows
+
+
+def _digits(numbers: NDArray[np.int64], places: NDArray[np.int64], base: int) -> NDArray[np.uint8]:
+    """The digits as ASCII; uint8, shape (n, len(places))."""
+    return (numbers[:, None] // places % base + ord("0")).astype(np.uint8)
+
+
 def member(name: str, content: bytes) -> bytes:
     """Header, content and padding of one member."""
     return header(name, len(content)) + content + bytes(padded(len(content)) - len(content))
 
 
-def json_payload(label: str, classes: Sequence[int], source: str) -> bytes:
+def json_head(label: str, classes: Sequence[int]) -> bytes:
+    """The `.json` member of an image of this label as far as its source, which comes last."""
+    value = {"classes": list(classes), "label": label, "source": ""}
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()[:-3]
+
+
+def json_payload(head: bytes, source: str) -> bytes:
     """The `.json` member: an object padded with spaces to whole blocks, at least 64 of them.
 
     Longer labels or more classes can be patched in without moving what follows.
     """
-    value = {"classes": list(classes), "label": label, "source": source}
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    text = head + json.dumps(source, ensure_ascii=False).encode() + b"}"
     return text.ljust(padded(len(text) + _JSON_SLACK))
 
 
-def sample(key: str, extension: str, image: bytes, first_class: int, payload: bytes) -> bytes:
-    """The three members of one image; the image's own bytes begin at byte 512."""
-    return (
-        member(f"{key}.{extension}", image)
-        + member(f"{key}.cls", b"%d" % first_class)
-        + member(f"{key}.json", payload)
-    )
+def json_sizes(
+    head_lengths: NDArray[np.int64], source_lengths: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The size of each `json_payload`; int64, shape (n,).
+
+    Args:
+        head_lengths: int64, shape (n,): bytes of its `json_head`.
+        source_lengths: int64, shape (n,): bytes of its source as a JSON string without quotes.
+    """
+    blocks = -(-(head_lengths + source_lengths + 3 + _JSON_SLACK) // BLOCK)
+    return blocks * BLOCK
 
 
-def sample_bytes(image_size: int, json_size: int) -> int:
-    """Bytes that `sample` gives for an image and a JSON member of these sizes."""
-    return 3 * BLOCK + padded(image_size) + BLOCK + padded(json_size)
+def sample_bytes(
+    image_sizes: NDArray[np.int64], json_sizes: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Bytes that a sample takes: three headers, the padded image, the class, the JSON."""
+    return 4 * BLOCK + -(-image_sizes // BLOCK) * BLOCK + json_sizes

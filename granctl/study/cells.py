@@ -117,7 +117,8 @@ def run_cells(
                 progress.advance(1, note=cell.name)
         finished = True
     except BrokenProcessPool as error:
-        raise WorkerDiedError([c.name for c in running.values()] or [cell.name]) from error
+        names = [c.name for c in running.values()] or [cell.name]
+        raise WorkerDiedError(names, "--processes") from error
     finally:
         end_pool(pool, finished=finished)
         progress.finish()

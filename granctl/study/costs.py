@@ -9,10 +9,10 @@ import numpy as np
 
 from granctl.errors import GranctlError
 from granctl.progress import Progress
+from granctl.shards.build.selection import select
 from granctl.shards.index import ShardSet
-from granctl.shards.listing import SPLITS
-from granctl.shards.selection import select
-from granctl.shards.sources import open_source
+from granctl.shards.source.listing import SPLITS
+from granctl.shards.source.resolve import open_source
 from granctl.study import work
 from granctl.study.ledger import FolderLedger
 from granctl.study.studyplan import StudyPlan

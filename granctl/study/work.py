@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from granctl.progress import Progress
-from granctl.shards.write import BuildSpec, build_shards
+from granctl.shards.build.write import BuildSpec, build_shards
 from granctl.spec import parse
 from granctl.study.cuts import make_cut
 from granctl.study.cutspec import CutSpec

@@ -11,9 +11,9 @@ import numpy as np
 
 from granctl.errors import BadOptionError
 from granctl.progress import Progress
+from granctl.shards.build.write import BuildSpec, build_shards
 from granctl.shards.index import ShardSet
 from granctl.shards.store import url_of
-from granctl.shards.write import BuildSpec, build_shards
 from granctl.tree.cuts import depth_cut, label_map_of, level_cut, nodes_of_labels
 from granctl.tree.labelmap import LabelMap
 from granctl.tree.store import embedded_wordnet

@@ -9,8 +9,8 @@ from animal_maps import write_map
 from generated_images import write_source
 
 from granctl.progress import Silent
+from granctl.shards.build.write import BuildSpec, build_shards
 from granctl.shards.index import ShardSet
-from granctl.shards.write import BuildSpec, build_shards
 from granctl.workspace import Workspace
 
 

@@ -57,6 +57,7 @@ def test_build_as_json(granctl, source):
         "classes": 6,
         "shards": 2,
         "bad_images": 0,
+        "remarks": {},
         "seed": 0,
     }
     assert {name: found[name] for name in expected} == expected
@@ -163,7 +164,7 @@ def test_image_that_does_not_decode(granctl, source):
     mended = granctl("shards", "build", "--source", source, *options)
     assert mended.json["bad_images"] == 1
     assert mended.json["images"] == 23
-    assert "going on: 3 of 4 shards are whole" in mended.err
+    assert "going on: 4 of 4 shards are whole" in mended.err
 
 
 def test_output_that_exists_in_its_three_forms(granctl, source, tmp_path):
@@ -230,17 +231,17 @@ def test_output_below_a_file_cannot_be_written(granctl, source, tmp_path):
 
 def test_ctrl_c_leaves_whole_shards_and_the_same_command_goes_on(granctl, source, monkeypatch):
     """Exit 130; no temporary file stays; the second run takes up the whole shards."""
-    from granctl.shards import pack
+    from granctl.shards.build import pack
 
     real, seen = pack.audit, []
 
-    def interrupt(content):
+    def interrupt(content, *others):
         seen.append(content)
         if len(seen) == 10:
             raise KeyboardInterrupt
-        return real(content)
+        return real(content, *others)
 
-    command = ("shards", "build", "--source", source, "--shard-images", 6)
+    command = ("shards", "build", "--source", source, "--shard-images", 6, "--workers", 1)
     monkeypatch.setattr(pack, "audit", interrupt)
     stopped = granctl(*command)
     assert stopped.code == 130

@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from granctl.shards.headers import Members, scan_tar
+from granctl.shards.source.headers import Members, scan_tar
 
 
 def tar_bytes(

@@ -1,36 +1,43 @@
 """USTAR bytes, read back by Python's own tarfile."""
 
-import io
 import json
 import tarfile
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from granctl.shards.tar import END_BYTES, header, json_payload, sample, sample_bytes
+from granctl.shards.names import Names
+from granctl.shards.tar import header, headers, json_head, json_payload, json_sizes
 
 WORDS = st.text("abcXYZ019-_/", min_size=1, max_size=60)
 
 
-@given(st.binary(max_size=2000), st.integers(0, 99999), WORDS)
-def test_sample_is_read_back_by_tarfile(image, first_class, label):
-    """Three plain members with the bytes that were put in, and no PAX header."""
-    payload = json_payload(label, [first_class, 7], "a/ä.png")
-    packed = sample("000000001", "png", image, first_class, payload)
-    assert len(packed) == sample_bytes(len(image), len(payload))
-    with tarfile.open(fileobj=io.BytesIO(packed + bytes(END_BYTES))) as tar:
-        members = tar.getmembers()
-        assert [m.name for m in members] == ["000000001.png", "000000001.cls", "000000001.json"]
-        contents = [tar.extractfile(m).read() for m in members]
-    assert contents[:2] == [image, b"%d" % first_class]
-    assert json.loads(contents[2]) == {
-        "classes": [first_class, 7],
-        "label": label,
-        "source": "a/ä.png",
-    }
-    assert all(m.type == tarfile.REGTYPE and not m.pax_headers for m in members)
-    assert {(m.mtime, m.uid, m.gid, m.mode, m.uname) for m in members} == {(0, 0, 0, 0o644, "")}
+@given(st.lists(st.tuples(st.integers(0, 10**9 - 1), st.integers(0, 2**33 - 1)), max_size=9))
+def test_many_headers_are_those_of_single_members(members):
+    """Built at once from a template, or one by one: the same bytes."""
+    keys, sizes = np.array(members, dtype=np.int64).reshape(-1, 2).T
+    found = headers(keys, "jpg", sizes)
+    assert [row.tobytes() for row in found] == [header(f"{k:09d}.jpg", n) for k, n in members]
+
+
+def test_keys_of_ten_digits_are_refused():
+    """They would be cut to another key."""
+    with pytest.raises(ValueError, match="keys are 0 to"):
+        headers(np.array([10**9]), "jpg", np.array([1]))
+
+
+@given(WORDS, st.lists(st.integers(0, 99999), max_size=300), st.text(max_size=700))
+def test_json_is_read_back_and_its_size_was_known(label, classes, name):
+    """Whole blocks, at least 64 spaces at the end, and the object that was meant."""
+    head = json_head(label, classes)
+    payload = json_payload(head, name)
+    assert json.loads(payload) == {"classes": classes, "label": label, "source": name}
+    assert len(payload) % 512 == 0
+    assert payload.endswith(b" " * 64)
+    lengths = Names.of([name]).json_lengths
+    assert json_sizes(np.array([len(head)]), lengths).tolist() == [len(payload)]
 
 
 def test_header_equals_that_of_tarfile():
@@ -43,14 +50,6 @@ def test_header_equals_that_of_tarfile():
         block[148:156] = b""  # checksums differ with the next line
         block[329 - 8 : 345 - 8] = b""  # device numbers: tarfile leaves them out for files
     assert ours == theirs
-
-
-@given(st.text(max_size=700))
-def test_json_has_room_to_be_patched_in_place(name):
-    """Whole blocks, and at least 64 spaces at the end."""
-    payload = json_payload("n1", [1], name)
-    assert len(payload) % 512 == 0
-    assert payload.endswith(b" " * 64)
 
 
 def test_name_that_does_not_fit_is_refused():

@@ -11,8 +11,8 @@ from made_features import write_features_of, write_within
 from made_up_study import u_curve, write_result, write_study
 
 from granctl.progress import Silent
+from granctl.shards.build.write import BuildSpec, build_shards
 from granctl.shards.index import ShardSet
-from granctl.shards.write import BuildSpec, build_shards
 from granctl.workspace import Workspace
 
 

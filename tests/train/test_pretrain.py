@@ -53,11 +53,11 @@ class _Killed(Silent):
         self.left = after
         self.training = False
 
-    def start(self, label: str, total: int, unit: str) -> None:  # noqa: ARG002
+    def start(self, label: str, total: int, unit: str) -> None:
         """Counts the training alone."""
         self.training = label.startswith("pretrain")
 
-    def advance(self, num: int = 1, note: str = "") -> None:  # noqa: ARG002
+    def advance(self, num: int = 1, note: str = "") -> None:
         """Counts down."""
         self.left -= num if self.training else 0
         if self.left < 0:

@@ -1,0 +1,1 @@
+"""From a source to a shard set: what is asked, selection, plan, packing, the end."""

@@ -1,0 +1,91 @@
+"""Where label maps and shards meet: what a build is asked, and the classes that it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from granctl.errors import BadOptionError
+from granctl.processes import default_workers
+from granctl.progress import Progress
+from granctl.shards.build.recode import Recode
+from granctl.shards.build.write import BuildSpec, ClassLookup, Task, build_planned, build_shards
+from granctl.workspace import Artefact, Workspace
+
+
+def build_spec(
+    fields: Mapping[str, Any], labels: Path | None, resize: int | None, quality: int | None
+) -> BuildSpec:
+    """What a build is asked, with the classes of a label map; without one each label is one.
+
+    Args:
+        fields: of `BuildSpec`, but for classes and recode.
+        labels: a label map.
+        resize: short side in pixels, to encode images anew.
+        quality: of JPEG; only with `resize`.
+
+    Raises:
+        BadOptionError: `quality` without `resize`.
+        GranctlError: as `class_lookup`.
+    """
+    if quality is not None and resize is None:
+        problem = "images are copied byte for byte"
+        raise BadOptionError("--quality", problem, "give --resize too, such as --resize 256")
+    recode = None if resize is None else Recode(resize=resize, quality=quality or 90)
+    classes = class_lookup(labels) if labels else None
+    return BuildSpec(**fields, classes=classes, recode=recode)
+
+
+def build_anything(
+    workspace: Workspace,
+    spec: BuildSpec,
+    out: Path | None,
+    plan: Path | None,
+    task: str | None,
+    workers: int | None,
+    progress: Progress,
+) -> Artefact:
+    """Builds from a source, or what is missing of a plan, or one task's part of it.
+
+    Raises:
+        BadOptionError: `task` without `plan`, or `plan` with what the plan says already.
+        GranctlError: as `build_shards` and `build_planned`.
+    """
+    workers = workers or default_workers()
+    if plan is None:
+        if task is not None:
+            mend = "make one with `granctl shards plan` and give it as --plan"
+            raise BadOptionError("--task", "a task needs a plan", mend)
+        return build_shards(workspace, spec, out, progress, workers)
+    if spec != BuildSpec() or out is not None:
+        mend = "leave out all but --task, --workers, --json, --quiet and --workspace"
+        raise BadOptionError("--plan", "the plan says what is built, and how", mend)
+    return build_planned(plan.absolute(), Task.parse(task) if task else None, progress, workers)
+
+
+def class_lookup(path: Path) -> ClassLookup:
+    """Reads a label map as label -> classes.
+
+    Raises:
+        MissingInputError: there is no such file.
+        ManifestMismatchError: it is no label map, or was changed.
+        BadOptionError: it is keyed by image: `.cls` holds the class of a label.
+    """
+    from granctl.tree.labelmap import LabelMap
+
+    labels = LabelMap.read(path)
+    if labels.keyed_by != "label":
+        problem = f"{path} gives classes to single images, not to labels"
+        hint = "build without it: `granctl pretrain --labels` looks such classes up at reading"
+        raise BadOptionError("--labels", problem, hint)
+    bounds, classes = labels.offsets.tolist(), labels.classes.tolist()
+    return ClassLookup(
+        digest=labels.digest,
+        class_of={
+            label: tuple(classes[bounds[i] : bounds[i + 1]])
+            for i, label in enumerate(labels.labels)
+        },
+        num_classes=labels.num_classes,
+        list_name=str(labels.params.get("list", "of its labels")),
+    )
