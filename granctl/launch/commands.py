@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from granctl.errors.launch import NoSlurmError, QueueSilentError, SubmitRefusedError
+from granctl.errors import NoSlurmError, QueueSilentError, SubmitRefusedError
 from granctl.files import write_bytes
 from granctl.launch.slurm import (
     QUEUE_FORMAT,

@@ -13,8 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from granctl.alone import making_alone
-from granctl.errors import listing
-from granctl.errors.launch import SubmitRefusedError
+from granctl.errors import SubmitRefusedError, listing
 from granctl.files import make_folder
 from granctl.launch.commands import cancel, check_programs, ended, queued, submit
 from granctl.launch.shardfaults import fault_of, given_up

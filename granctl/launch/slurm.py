@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from granctl.errors import BadOptionError
-from granctl.errors.launch import (
+from granctl.errors import (
+    BadOptionError,
     JobCancelledError,
     JobEndedError,
     JobFailedError,

@@ -8,13 +8,18 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from granctl.alone import making_alone, making_together
-from granctl.errors import BadOptionError, OutputNotWritableError, ShardsMissingError
+from granctl.errors import (
+    BadOptionError,
+    ManifestMismatchError,
+    OutputNotWritableError,
+    ShardsMissingError,
+)
 from granctl.files import remove_temporaries
 from granctl.progress import Progress
 from granctl.shards.build.buildspec import BuildSpec, ClassLookup, OnBadImage
@@ -189,10 +194,16 @@ def finish_shards(folder: Path, on_bad_image: OnBadImage | None, progress: Progr
         BadImagesError: images are bad and are not to be left out; all are named in bad.csv.
     """
     check_folder(folder)
-    with making_alone(folder, progress):
+    try:
+        plan = read_plan(folder)
+    except ManifestMismatchError:  # there is none any more where the set is whole
         if (folder / MANIFEST_NAME).is_file():
             return found_whole(folder, on_bad_image or "fail")
-        plan = read_plan(folder)
+        raise
+    # Whoever packs a shard that is whole already changes nothing and is not waited for: it may be a
+    # task on a machine that hangs. Where bytes could not be read, a task may be mending that.
+    unpacked = shards_to_pack(folder, plan.shards)
+    with making_alone(folder, progress) if unpacked else nullcontext():
         return _finished(folder, plan, on_bad_image or plan.on_bad_image, progress)
 
 
@@ -217,10 +228,16 @@ def found_whole(folder: Path, on_bad_image: OnBadImage) -> Artefact:
 
 
 def _finished(folder: Path, plan: Plan, on_bad_image: OnBadImage, progress: Progress) -> Artefact:
-    missing = [s.stem for s in plan.shards if find_part(folder, s.stem) is None]
-    if missing:
-        raise ShardsMissingError(folder, missing, len(plan.shards))
-    manifest = finish(folder, plan, on_bad_image, progress)
+    """The whole set; of several that finish it at once one does."""
+    with ExitStack() as stack:
+        with suppress(FileNotFoundError):  # the plan and its folder go when the set is whole
+            stack.enter_context(making_alone(folder / PARTS_NAME, progress))
+        if (folder / MANIFEST_NAME).is_file():
+            return found_whole(folder, on_bad_image)
+        missing = [s.stem for s in plan.shards if find_part(folder, s.stem) is None]
+        if missing:
+            raise ShardsMissingError(folder, missing, len(plan.shards))
+        manifest = finish(folder, plan, on_bad_image, progress)
     remove_temporaries(folder)
     return _artefact(folder, manifest, made=True)
 
