@@ -6,6 +6,7 @@ import errno
 import glob
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -84,6 +85,14 @@ def replacing(path: Path) -> Iterator[Path]:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise
+
+
+def check_space(folder: Path, needed: int) -> None:
+    """Raises OutputNotWritableError where the disk of a folder has less room than is needed."""
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        reason = f"{needed / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB are free"
+        raise OutputNotWritableError(folder, reason)
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from told import all_bytes
+
 TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent
 MISHAPS = TESTS / "launch" / "mishaps"
@@ -158,13 +160,5 @@ def until(true: Callable[[], bool], seconds: float = 60) -> None:
 
 
 def set_bytes(folder: Path) -> dict[str, bytes]:
-    """Every file of a shard set; of records all but the words of the command that made it."""
-    found = {}
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        content = path.read_bytes()
-        if path.suffix == ".json":
-            record = json.loads(content)
-            record["provenance"].pop("command")
-            content = json.dumps(record).encode()
-        found[str(path.relative_to(folder))] = content
-    return found
+    """Every file of a shard set but spec.json, which says by which command it was made."""
+    return {name: raw for name, raw in all_bytes(folder).items() if name != "spec.json"}

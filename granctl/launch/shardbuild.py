@@ -14,7 +14,7 @@ from pathlib import Path
 
 from granctl.alone import making_alone
 from granctl.errors import SubmitRefusedError, listing
-from granctl.files import make_folder
+from granctl.files import check_space, make_folder
 from granctl.launch.commands import cancel, check_programs, ended, queued, submit
 from granctl.launch.shardfaults import fault_of, given_up
 from granctl.launch.shardjobs import (
@@ -38,7 +38,7 @@ from granctl.shards.build.buildspec import OnBadImage
 from granctl.shards.build.plan import PlannedShard
 from granctl.shards.build.planfile import Plan, check_folder, read_plan
 from granctl.shards.build.tally import Tally
-from granctl.shards.build.write import check_space, finish_shards, found_whole, shards_to_pack
+from granctl.shards.build.write import finish_shards, found_whole, shards_to_pack
 from granctl.workspace import MANIFEST_NAME, Artefact, Workspace
 
 _SETTLE_S = 60.0

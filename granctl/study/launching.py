@@ -76,7 +76,7 @@ def foresee_build(
     record = foresee(launched_of(workspace, folder, plan, slurm, on_bad), plan)
     progress.note(
         f"{record['images']:,} images in {record['shards']:,} shards,"
-        f" {record['bytes'] / 1e9:,.3f} GB; {record['free_bytes'] / 1e9:,.1f} GB are free;"
+        f" {record['bytes'] / 1e6:,.1f} MB; {record['free_bytes'] / 1e6:,.0f} MB are free;"
         f" {record['tasks']} tasks"
     )
     return "\n".join(f"# {path}\n{text}" for path, text in record["scripts"].items()), record

@@ -98,7 +98,7 @@ def test_dry_run_needs_no_slurm_and_writes_nothing(granctl, source, workspace_fo
         assert f"#SBATCH {line}\n" in shown.out
     assert shown.out.count("#!/bin/sh") == 2
     assert '--workers 2 --task "$SLURM_ARRAY_TASK_ID/3"' in shown.out
-    assert "24 images in 8 shards, 0.000 GB;" in shown.err
+    assert "24 images in 8 shards, 0.1 MB;" in shown.err
     assert "; 3 tasks" in shown.err
     found = granctl(*asked, "--json").json
     assert (found["kind"], found["images"], found["shards"], found["tasks"]) == (
@@ -140,7 +140,7 @@ def test_dry_run_of_a_plan_names_only_missing_tasks(granctl, source):
         (["--launcher", "slurm", "--sbatch", "--qos='x"], "is no list of options"),
         (["--launcher", "slurm", "--workers", "2"], "give --cpus-per-task"),
         (["--launcher", "slurm", "--task", "0/2"], "the launcher numbers the tasks"),
-        (["--launcher", "slurm", "--tasks", "0"], "0 is not in the range"),
+        (["--launcher", "slurm", "--tasks", "0"], "greater than or equal to 1"),
         (["--launcher", "pbs"], "'pbs' is not"),
         (["--launcher", "slurm", "--plan", "/nowhere/at/all"], "plan not found"),
     ],

@@ -289,8 +289,10 @@ def _write_part(folder: Path, shard: PlannedShard, bad: list[Told], rows: list[_
 
 
 def _read_elsewhere(folder: Path, stem: str, bad: Sequence[Told]) -> bool:
-    """Whether a process that could read more was quicker: two may pack a shard at once, each on
-    a machine of its own, where one thinks that the other is lost."""
+    """Whether a process that could read more was quicker.
+
+    Two may pack a shard at once where a scheduler takes a machine for lost that is not.
+    """
     if all(code != UNREADABLE for _, code, _ in bad):
         return False
     if (folder / MANIFEST_NAME).is_file():

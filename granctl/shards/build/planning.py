@@ -116,9 +116,7 @@ def found_plan(asked: Asked) -> Plan | None:
     return found if found is not None and found.digest == asked.digest else None
 
 
-def foreseen_plan(
-    workspace: Workspace, asked: Asked, spec: BuildSpec, progress: Progress
-) -> Plan:
+def foreseen_plan(workspace: Workspace, asked: Asked, spec: BuildSpec, progress: Progress) -> Plan:
     """As `plan_of`, but nothing is written.
 
     Raises:

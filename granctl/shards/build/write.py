@@ -17,10 +17,9 @@ from granctl.alone import making_alone, making_together
 from granctl.errors import (
     BadOptionError,
     ManifestMismatchError,
-    OutputNotWritableError,
     ShardsMissingError,
 )
-from granctl.files import remove_temporaries
+from granctl.files import check_space, remove_temporaries
 from granctl.progress import Progress
 from granctl.shards.build.buildspec import BuildSpec, ClassLookup, OnBadImage
 from granctl.shards.build.finish import check_bad_images, finish
@@ -208,8 +207,7 @@ def finish_shards(folder: Path, on_bad_image: OnBadImage | None, progress: Progr
 
 
 def shards_to_pack(folder: Path, shards: Sequence[PlannedShard]) -> list[PlannedShard]:
-    """Those of a planned set that must be packed: they are not there, or lack an image that may be
-    readable by now."""
+    """Those of a planned set that are not there, or lack an image that may be readable by now."""
     parts = (find_part(folder, shard.stem) for shard in shards)
     return [s for s, part in zip(shards, parts, strict=True) if part is None or not part.is_final]
 
@@ -314,14 +312,6 @@ def _pack_missing(
         teller.tell_rest()
     finally:
         progress.finish()
-
-
-def check_space(folder: Path, needed: int) -> None:
-    """Raises OutputNotWritableError where the disk has less room than the plan needs."""
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        reason = f"{needed / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB are free"
-        raise OutputNotWritableError(folder, reason)
 
 
 class _Teller:
