@@ -88,20 +88,18 @@ class Build:
     workspace: Path
     mishaps: Path
     cluster: Cluster
-    options: tuple[str, ...] = ("--shard-images", "3", "--workers", "1")
     running: list[subprocess.Popen[str]] = field(default_factory=list)
 
-    def start(self, *words: object, workspace: Path | None = None) -> subprocess.Popen[str]:
-        """The command, begun: on the cluster with 4 tasks, unless `workspace` says here."""
+    def start(self, *words: object) -> subprocess.Popen[str]:
+        """The command, begun: 4 tasks for 8 shards."""
         environment = {
             **self.cluster.environment,
-            "GRANCTL_WORKSPACE": str(workspace or self.workspace),
+            "GRANCTL_WORKSPACE": str(self.workspace),
             "PYTHONPATH": f"{MISHAPS}:{PACKAGE}",
             "MISHAPS": str(self.mishaps),
         }
-        own = ("--source", str(self.source), *self.options[:2]) if "--plan" not in words else ()
-        how = self.options[2:] if workspace else ("--launcher", "slurm", "--tasks", "4")
-        command = [sys.executable, "-m", "granctl", "shards", "build", *own, *how]
+        command = [sys.executable, "-m", "granctl", "shards", "build", "--launcher", "slurm"]
+        command += ["--source", str(self.source), "--shard-images", "3", "--tasks", "4"]
         begun = subprocess.Popen(
             [*command, *(str(word) for word in words)],
             stdout=subprocess.PIPE,
@@ -112,9 +110,9 @@ class Build:
         self.running.append(begun)
         return begun
 
-    def run(self, *words: object, workspace: Path | None = None) -> tuple[int, str, str]:
+    def run(self, *words: object) -> tuple[int, str, str]:
         """The command, to its end: exit code, stdout, stderr."""
-        return self.end(self.start(*words, workspace=workspace))
+        return self.end(self.start(*words))
 
     def end(self, begun: subprocess.Popen[str]) -> tuple[int, str, str]:
         """Waits for a command that was begun."""

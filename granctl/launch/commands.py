@@ -59,14 +59,14 @@ def submit(job: Job, script: Path, after: Sequence[str] = ()) -> str:
     return answer.stdout.strip().partition(";")[0]
 
 
-def queued(names: Sequence[str]) -> list[Queued]:
-    """The user's jobs of these names that have not ended.
+def queued(name: str) -> list[Queued]:
+    """The user's jobs of a name that have not ended.
 
     Raises:
         NoSlurmError: there is no squeue.
         QueueSilentError: it gives no answer for ten minutes.
     """
-    words = ["squeue", f"--user={os.getuid()}", f"--name={','.join(names)}"]
+    words = ["squeue", f"--user={os.getuid()}", f"--name={name}"]
     words += ["--noheader", "--array", f"--format={QUEUE_FORMAT}"]
     began, pause = time.monotonic(), 0.5
     while True:

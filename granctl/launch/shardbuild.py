@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from granctl.alone import making_alone
 from granctl.errors import SubmitRefusedError, listing
@@ -101,10 +102,10 @@ def finish_or_again(folder: Path, on_bad_image: OnBadImage | None, progress: Pro
     launched = read_launched(folder)
     with making_alone(jobs_folder(folder), progress):
         alive = _alive(launched)
-        if alive:  # this job was requeued after it had submitted them
+        if alive.any:  # this job was requeued after it had submitted them
             launched = read_launched(folder)
-            if launched.names[1] not in alive:
-                launched = _submit_finish(launched, alive[launched.names[0]])
+            if alive.finish is None:
+                launched = _submit_finish(launched, alive.tasks)
             return _unfinished(plan, launched)
         absent = absent_shards(folder, plan)
         again = shards_to_pack(folder, plan.shards) if len(launched.rounds) == 1 else absent
@@ -129,15 +130,14 @@ def _submitted(launched: Launched, plan: Plan, progress: Progress) -> Launched:
     make_folder(jobs_folder(folder))
     with making_alone(jobs_folder(folder), progress):
         alive = _alive(launched)
-        if alive:
+        if alive.any:
             progress.note("jobs of this shard set are in the queue: no others are submitted")
             known = find_launched(folder) or launched
-            if launched.names[1] in alive:
+            if alive.finish is not None:
                 return known
             # the process that had submitted the tasks was killed just then
-            array = alive[launched.names[0]]
-            ours = known if known.rounds and known.rounds[-1].job == array else launched
-            return _submit_finish(ours, array)
+            ours = known if known.rounds and known.rounds[-1].job == alive.tasks else launched
+            return _submit_finish(ours, alive.tasks)
         missing = shards_to_pack(folder, plan.shards)
         if plan.recode is None:
             check_space(folder, sum(shard.num_bytes for shard in missing))
@@ -147,10 +147,22 @@ def _submitted(launched: Launched, plan: Plan, progress: Progress) -> Launched:
         return _submit(launched, plan, missing)
 
 
-def _alive(launched: Launched) -> dict[str, str]:
-    """Name -> id of the set's jobs that have not ended, but for the one that this process is."""
+class _Alive(NamedTuple):
+    """Ids of the set's jobs that have not ended, but for the one that this process is."""
+
+    tasks: str | None
+    finish: str | None
+
+    @property
+    def any(self) -> bool:
+        """Whether there is one."""
+        return self.tasks is not None or self.finish is not None
+
+
+def _alive(launched: Launched) -> _Alive:
     own = os.environ.get("SLURM_JOB_ID")
-    return {one.name: one.job for one in queued(launched.names) if one.job != own}
+    id_of = {one.is_task: one.job for one in queued(launched.name) if one.job != own}
+    return _Alive(id_of.get(True), id_of.get(False))
 
 
 def _submit(launched: Launched, plan: Plan, shards: Sequence[PlannedShard]) -> Launched:
@@ -213,14 +225,14 @@ def _wait(launched: Launched, plan: Plan, progress: Progress) -> None:
     """
     folder = Path(launched.folder)
     tally = Tally(folder, plan.shards)
-    names = ",".join(launched.names)
-    progress.note(f"jobs: `squeue --name={names}`; logs: {jobs_folder(folder)}")
+    name = launched.name
+    progress.note(f"jobs: `squeue --name={name}`; logs: {jobs_folder(folder)}")
     progress.start("building shards on Slurm", tally.num_images, "images")
     told: set[str] = set()
     num_bad = 0
     try:
         for _ in looks():
-            alive = queued(launched.names)
+            alive = queued(name)
             counted = tally.look()
             num_bad += counted.num_bad
             progress.advance(counted.images, _state(tally, alive, num_bad))
@@ -230,7 +242,7 @@ def _wait(launched: Launched, plan: Plan, progress: Progress) -> None:
             if not alive or (folder / MANIFEST_NAME).is_file():
                 break
     except (KeyboardInterrupt, SystemExit):
-        progress.note(f"the jobs go on; to end them: `scancel --name={names}`")
+        progress.note(f"the jobs go on; to end them: `scancel --name={name}`")
         raise
     finally:
         progress.finish()

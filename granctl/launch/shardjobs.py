@@ -57,7 +57,7 @@ class Launched:
     folder: str
     """The shard set."""
     name: str
-    """What its jobs' names begin with."""
+    """Of its jobs: by it they are found in the queue, whatever became of who submitted them."""
     tasks: int
     resources: Resources
     workspace: str
@@ -66,11 +66,6 @@ class Launched:
     rounds: tuple[Round, ...] = ()
     finish: str = ""
     """Id of the last finish job."""
-
-    @property
-    def names(self) -> tuple[str, str]:
-        """Of the jobs: tasks, finish."""
-        return f"{self.name}-tasks", f"{self.name}-finish"
 
 
 def jobs_folder(folder: Path) -> Path:
@@ -82,7 +77,6 @@ def launched_of(
     workspace: Workspace, folder: Path, plan: Plan, asked: SlurmBuild, on_bad: OnBadImage | None
 ) -> Launched:
     """What is to be submitted for a planned set."""
-    # The jobs are found again by their name, whatever becomes of this process.
     name = f"shards-{short(digest({'folder': os.path.realpath(folder), 'plan': plan.digest}))}"
     return Launched(
         folder=str(folder),
@@ -105,26 +99,25 @@ def jobs_of(launched: Launched, tasks: Sequence[int]) -> tuple[Job, Job]:
     pack += f' --task "$SLURM_ARRAY_TASK_ID/{launched.tasks}"'
     end = [*words, "finish", str(folder), *where, "--launcher", "slurm"]
     end += ["--on-bad-image", launched.on_bad_image] if launched.on_bad_image else []
-    of_tasks, of_finish = launched.names
     return (
         Job(
-            name=of_tasks,
+            name=launched.name,
             about=f"Packs shards of {folder.name}: each of {launched.tasks} tasks its part.",
             command=pack,
             log=log_pattern(jobs, "task-%a.log"),
             folder=jobs,
             resources=launched.resources,
-            environment=environment(of_tasks),
+            environment=environment(launched.name),
             array=tuple(tasks),
         ),
         Job(
-            name=of_finish,
+            name=launched.name,
             about=f"Makes {folder.name} whole, or submits the tasks again that left shards out.",
             command=shlex.join(end),
             log=log_pattern(jobs, "finish.log"),
             folder=jobs,
             resources=launched.resources,
-            environment=environment(of_finish),
+            environment=environment(launched.name),
         ),
     )
 

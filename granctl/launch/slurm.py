@@ -172,20 +172,21 @@ class Queued(NamedTuple):
 
     job: str
     """Its id; of a task that of the array."""
-    name: str
+    is_task: bool
+    """Whether it is one of an array."""
     state: str
     """PENDING, RUNNING, COMPLETING ..."""
     reason: str
     """Why it waits, in Slurm's words; None or empty where it runs."""
 
 
-QUEUE_FORMAT = "%F|%j|%T|%r"
+QUEUE_FORMAT = "%F|%K|%T|%r"
 
 
 def parse_queue(text: str) -> list[Queued]:
     """Reads what `squeue --noheader --array --format=QUEUE_FORMAT` printed."""
     rows = (line.strip().split("|", 3) for line in text.splitlines())
-    return [Queued(*(word.strip() for word in row)) for row in rows if len(row) == 4]
+    return [Queued(r[0], r[1] != "N/A", r[2], r[3].strip()) for r in rows if len(r) == 4]
 
 
 class Ended(NamedTuple):

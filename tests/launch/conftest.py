@@ -10,6 +10,10 @@ import pytest
 from generated_images import write_source
 from slurm_cluster import Build, Cluster, NoClusterError, set_bytes
 
+from granctl.progress import Silent
+from granctl.shards.build.write import BuildSpec, build_shards
+from granctl.workspace import Workspace
+
 
 @pytest.fixture(scope="session")
 def running_cluster() -> Iterator[Cluster]:
@@ -29,13 +33,18 @@ def cluster(running_cluster: Cluster) -> Iterator[Cluster]:
     running_cluster.repair()
 
 
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 images in 6 classes."""
+    return write_source(tmp_path_factory.mktemp("source") / "shapes")
+
+
 @pytest.fixture
-def build(cluster: Cluster, tmp_path: Path) -> Iterator[Build]:
-    """A source, a workspace and no mishaps yet."""
+def build(cluster: Cluster, shapes: Path, tmp_path: Path) -> Iterator[Build]:
+    """A build of the shapes in a workspace of its own, and no mishaps yet."""
     mishaps = tmp_path / "mishaps"
     mishaps.mkdir()
-    source = write_source(tmp_path / "shapes")
-    made = Build(source, tmp_path / "work space, 100%", mishaps, cluster)
+    made = Build(shapes, tmp_path / "work space, 100%", mishaps, cluster)
     yield made
     for process in made.running:
         if process.poll() is None:
@@ -43,9 +52,9 @@ def build(cluster: Cluster, tmp_path: Path) -> Iterator[Build]:
             process.wait()
 
 
-@pytest.fixture
-def expected(build: Build, tmp_path: Path) -> dict[str, bytes]:
+@pytest.fixture(scope="session")
+def expected(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The files that one process makes."""
-    code, out, err = build.run(workspace=tmp_path / "one-process")
-    assert code == 0, err
-    return set_bytes(Path(out.strip()))
+    spec = BuildSpec(source=str(shapes), shard_images=3)
+    workspace = Workspace(tmp_path_factory.mktemp("one-process"))
+    return set_bytes(build_shards(workspace, spec, None, Silent()).path)

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+from generated_images import write_source
 from slurm_cluster import NODES, set_bytes, until
 
 
@@ -61,8 +62,7 @@ def test_two_commands_at_once_submit_one_array(build, expected):
     both = [build.start() for _ in range(2)]
     assert [build.end(process)[0] for process in both] == [0, 0]
     names = build.cluster.run("scontrol", "-o", "show", "job")
-    assert names.count(f"JobName={build.record['name']}-tasks") == 4
-    assert names.count(f"JobName={build.record['name']}-finish") == 1
+    assert names.count(f"JobName={build.record['name']} ") == 4 + 1
     assert set_bytes(build.folder) == expected
 
 
@@ -98,17 +98,16 @@ def test_interrupted_command_leaves_its_jobs(build, expected):
     code, _, err = build.end(begun)
     assert code == 130
     name = build.record["name"]
-    assert f"the jobs go on; to end them: `scancel --name={name}-tasks,{name}-finish`" in err
-    assert (
-        "0" in build.cluster.run("squeue", "-h", "-r", "-o", "%K", f"--name={name}-tasks").split()
-    )
+    assert f"the jobs go on; to end them: `scancel --name={name}`" in err
+    assert "0" in build.cluster.run("squeue", "-h", "-r", "-o", "%K", f"--name={name}").split()
     build.go_on("task-0")
     assert build.run()[0] == 0
     assert set_bytes(build.folder) == expected
 
 
-def test_bad_image_is_the_error_of_a_build_and_skip_goes_on(build):
+def test_bad_image_is_the_error_of_a_build_and_skip_goes_on(build, tmp_path):
     """Exit 2 with its name, as in one process; skip needs no task any more."""
+    build.source = write_source(tmp_path / "shapes")
     (build.source / "train/n00000003/a.png").write_bytes(b"no image")
     code, _, err = build.run()
     assert code == 2, err
@@ -130,6 +129,7 @@ def test_refused_submission_leaves_nothing_in_the_queue(build):
     assert build.cluster.run("squeue", "-h") == ""
 
 
+@pytest.mark.slow
 def test_task_that_always_dies_is_given_up(build, expected):
     """Three rounds in a row without a shard more, then exit 4 with names; the rest is kept."""
     build.suffer("task-1", "always")
@@ -144,6 +144,7 @@ def test_task_that_always_dies_is_given_up(build, expected):
     assert set_bytes(build.folder) == expected
 
 
+@pytest.mark.slow
 def test_finish_job_that_dies_is_told(build, expected):
     """Exit 4 with its log; the same command submits only a finish job."""
     build.suffer("finish", "kill")

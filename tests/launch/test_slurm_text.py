@@ -33,7 +33,7 @@ from granctl.launch.waiting import tail_of
 def job(folder: Path, **fields: object) -> Job:
     """A job that prints its index and an argument."""
     given = {
-        "name": "shards-1f-tasks",
+        "name": "shards-1f",
         "about": "Prints.",
         "command": """printf '%s ' "$SLURM_ARRAY_TASK_ID" "$WORD" """,
         "log": log_pattern(folder, "task-%a.log"),
@@ -50,7 +50,7 @@ def test_script_says_every_option_in_words_that_sbatch_reads():
     lines = job_script(job(Path("/data/100% x"))).splitlines()
     assert lines[0] == "#!/bin/sh"
     for line in (
-        "#SBATCH --job-name=shards-1f-tasks",
+        "#SBATCH --job-name=shards-1f",
         "#SBATCH --array=0-2,7",
         "#SBATCH '--output=/data/100%% x/task-%a.log'",
         "#SBATCH --open-mode=append",
@@ -93,10 +93,11 @@ def test_indices_of_an_array_there_and_back(indices, text):
 
 def test_queue_is_read():
     """A line a task; reasons may hold blanks; what is no such line is left out."""
-    text = "12|shards-1f-tasks|RUNNING|None\n12|shards-1f-tasks|PENDING|launch failed held\nx\n"
+    text = "12|0|RUNNING|None\n12|7|PENDING|launch failed held\n13|N/A|PENDING|Dependency\nx\n"
     assert parse_queue(text) == [
-        Queued("12", "shards-1f-tasks", "RUNNING", "None"),
-        Queued("12", "shards-1f-tasks", "PENDING", "launch failed held"),
+        Queued("12", True, "RUNNING", "None"),
+        Queued("12", True, "PENDING", "launch failed held"),
+        Queued("13", False, "PENDING", "Dependency"),
     ]
 
 
@@ -180,12 +181,12 @@ def test_environment_finds_the_same_granctl(monkeypatch, tmp_path):
     """Paths are made absolute, what decides about data is kept, and nothing else is named."""
     monkeypatch.chdir(tmp_path)
     ours = {"PYTHONPATH": "lib::/abs", "GRANCTL_CACHE": "cache", "HOME": "/root"}
-    found = environment("shards-1f-tasks", ours)
+    found = environment("shards-1f", ours)
     package, *others = found["PYTHONPATH"].split(":")
     assert Path(package, "granctl/launch/here.py").is_file()
     assert others == [f"{tmp_path}/lib", "/abs"]
     assert found["GRANCTL_CACHE"] == f"{tmp_path}/cache"
-    assert found["GRANCTL_JOB"] == "shards-1f-tasks"
+    assert found["GRANCTL_JOB"] == "shards-1f"
     assert len(found) == 3
     words = [*granctl_words(), "--help"]
     done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env=found)
