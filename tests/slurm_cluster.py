@@ -99,7 +99,8 @@ class Build:
             "MISHAPS": str(self.mishaps),
         }
         command = [sys.executable, "-m", "granctl", "shards", "build", "--launcher", "slurm"]
-        command += ["--source", str(self.source), "--shard-images", "3", "--tasks", "4"]
+        if "--plan" not in words:
+            command += ["--source", str(self.source), "--shard-images", "3", "--tasks", "4"]
         begun = subprocess.Popen(
             [*command, *(str(word) for word in words)],
             stdout=subprocess.PIPE,

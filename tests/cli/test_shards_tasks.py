@@ -282,3 +282,25 @@ def test_jobs_of_a_cluster_leave_the_newest_alone(granctl, plan, monkeypatch, va
     assert "no shards was given" in refused.err
     monkeypatch.delenv(variable)
     assert granctl("shards", "show").code == 2
+
+
+@pytest.mark.parametrize(
+    ("variable", "first"),
+    [
+        ("SLURM_ARRAY_TASK_ID", 0),
+        ("JOB_COMPLETION_INDEX", 0),
+        ("SGE_TASK_ID", 1),
+        ("LSB_JOBINDEX", 1),
+    ],
+)
+def test_lines_of_the_manual_number_the_tasks_from_0(variable, first):
+    """The engines number from 0 or from 1; the first and the last task are right in a shell."""
+    page = (Path(__file__).parents[2] / "docs/commands/shards-cluster.md").read_text()
+    (line,) = (row for row in page.splitlines() if row[:1] == "|" and variable in row)
+    task = line.rpartition("` |")[0].rpartition("--task ")[2]
+    for i in (0, 63):
+        environment = {variable: str(first + i)}
+        said = subprocess.run(
+            ["/bin/sh", "-c", f"echo {task}"], capture_output=True, env=environment
+        )
+        assert said.stdout == f"{i}/64\n".encode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -58,3 +58,21 @@ def expected(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     spec = BuildSpec(source=str(shapes), shard_images=3)
     workspace = Workspace(tmp_path_factory.mktemp("one-process"))
     return set_bytes(build_shards(workspace, spec, None, Silent()).path)
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """`programs(sbatch="exit 1", ...)`: the only programs on PATH, and a log of their calls."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    calls = tmp_path / "calls"
+
+    def make(**scripts: str) -> Path:
+        for name, text in scripts.items():
+            path = folder / name
+            path.write_text(f'#!/bin/sh\necho {name} "$@" >> {calls}\n{text}\n')
+            path.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{folder}:/bin:/usr/bin")
+        return calls
+
+    return make

@@ -46,7 +46,7 @@ def test_nobody_waits_and_the_same_command_joins(build, expected):
     assert '"whole": false' in out
     record = build.record
     build.wait_for("task-1")
-    both = [build.start() for _ in range(2)]
+    both = [build.start(), build.start("--plan", build.folder)]
     lines = [process.stderr.readline() for process in both]
     assert lines == ["jobs of this shard set are in the queue: no others are submitted\n"] * 2
     build.go_on("task-1")

@@ -14,24 +14,6 @@ def source(tmp_path) -> Path:
     return write_source(tmp_path / "shapes")
 
 
-@pytest.fixture
-def programs(tmp_path, monkeypatch):
-    """`programs(sbatch="exit 1", ...)`: the only programs on PATH, and a log of their calls."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    calls = tmp_path / "calls"
-
-    def make(**scripts: str) -> Path:
-        for name, text in scripts.items():
-            path = folder / name
-            path.write_text(f'#!/bin/sh\necho {name} "$@" >> {calls}\n{text}\n')
-            path.chmod(0o755)
-        monkeypatch.setenv("PATH", f"{folder}:/bin:/usr/bin")
-        return calls
-
-    return make
-
-
 def test_no_slurm_on_this_machine(granctl, source, programs, monkeypatch):
     """Exit 2 before anything is submitted; the mend says where."""
     monkeypatch.setenv("PATH", "/nowhere")
