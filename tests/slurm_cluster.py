@@ -77,6 +77,7 @@ class Cluster:
         left = sorted({line for line in self.run("squeue", "-h", "-o", "%A").split() if line})
         if left:
             self.run("scancel", *left)
+            until(lambda: not self.run("squeue", "-h"))
         subprocess.run(self.up, check=True, capture_output=True, timeout=START_S)
 
 

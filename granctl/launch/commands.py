@@ -86,10 +86,11 @@ def ended(job: str) -> Endings:
         NoSlurmError: there is no scontrol.
     """
     found = parse_scontrol(_run(["scontrol", "--oneliner", "show", "job", job]).stdout)
-    if found or shutil.which("sacct") is None:
+    if shutil.which("sacct") is None:
         return found
+    # Where accounts are kept they have every task, but some seconds late; scontrol forgets.
     words = ["sacct", f"--jobs={job}", "--noheader", "--allocations", "--parsable2"]
-    return parse_sacct(_run([*words, f"--format={SACCT_FORMAT}"]).stdout)
+    return parse_sacct(_run([*words, f"--format={SACCT_FORMAT}"]).stdout) | found
 
 
 def cancel(job: str) -> None:

@@ -37,9 +37,14 @@ from granctl.launch.waiting import looks
 from granctl.progress import Progress
 from granctl.shards.build.buildspec import OnBadImage
 from granctl.shards.build.plan import PlannedShard
-from granctl.shards.build.planfile import Plan, check_folder, read_plan
+from granctl.shards.build.planfile import Plan
 from granctl.shards.build.tally import Tally
-from granctl.shards.build.write import finish_shards, found_whole, shards_to_pack
+from granctl.shards.build.write import (
+    finish_shards,
+    found_whole,
+    open_planned,
+    shards_to_pack,
+)
 from granctl.workspace import MANIFEST_NAME, Artefact, Workspace
 
 _SETTLE_S = 60.0
@@ -72,10 +77,9 @@ def build_on_slurm(
         JobEndedError: the jobs ended, and the set is not whole.
         BadImagesError: as in `finish_shards`.
     """
-    check_folder(folder)
-    if (folder / MANIFEST_NAME).is_file():
+    plan = open_planned(folder)
+    if plan is None:
         return found_whole(folder, on_bad_image or "skip")
-    plan = read_plan(folder)
     launched = _submitted(launched_of(workspace, folder, plan, asked, on_bad_image), plan, progress)
     if not asked.wait:
         return _unfinished(plan, launched)
@@ -95,10 +99,9 @@ def finish_or_again(folder: Path, on_bad_image: OnBadImage | None, progress: Pro
         JobEndedError: tasks were cancelled, or tried again and again without getting on.
         GranctlError: as `finish_shards` and `build_on_slurm`.
     """
-    check_folder(folder)
-    if (folder / MANIFEST_NAME).is_file():
+    plan = open_planned(folder)
+    if plan is None:
         return found_whole(folder, on_bad_image or "fail")
-    plan = read_plan(folder)
     launched = read_launched(folder)
     with making_alone(jobs_folder(folder), progress):
         alive = _alive(launched)

@@ -52,10 +52,12 @@ def fault_of(launched: Launched, plan: Plan) -> GranctlError:
     it says what a build in this process would.
     """
     folder = Path(launched.folder)
+    log = jobs_folder(folder) / "finish.log"
     absent = absent_shards(folder, plan)
     if absent:
         how = _how_tasks_ended(launched, plan, absent)
-        return _fault_of_tasks(launched, plan, absent, how)
+        # its log says why it submitted them no more, which a cluster may also have refused
+        return _fault_of_tasks(launched, plan, absent, how, log)
     if (folder / BAD_NAME).is_file() and (launched.on_bad_image or plan.on_bad_image) == "fail":
         parts = [find_part(folder, shard.stem) for shard in plan.shards]
         try:
@@ -64,7 +66,6 @@ def fault_of(launched: Launched, plan: Plan) -> GranctlError:
         except GranctlError as error:
             return error
     last = ended(launched.finish).get(None, UNKNOWN) if launched.finish else UNKNOWN
-    log = jobs_folder(folder) / "finish.log"
     what = f"all shards of {folder} are there, but its finish job {last.sentence()}"
     return last.error()(what, log, tail_of(log))
 
@@ -78,7 +79,11 @@ def _how_tasks_ended(
 
 
 def _fault_of_tasks(
-    launched: Launched, plan: Plan, absent: Sequence[PlannedShard], how: dict[int, Ended]
+    launched: Launched,
+    plan: Plan,
+    absent: Sequence[PlannedShard],
+    how: dict[int, Ended],
+    finish: Path | None = None,
 ) -> GranctlError:
     """Names shards, tasks and a log.
 
@@ -92,4 +97,6 @@ def _fault_of_tasks(
     names = listing([shard.stem for shard in absent])
     log = jobs_folder(folder) / f"task-{first}.log"
     what = f"{len(absent)} of {len(plan.shards)} shards of {folder} are missing ({names}): {said}"
+    if finish is not None and finish.is_file():
+        what += f"; finish job: {finish}"
     return how[first].error()(what, log, tail_of(log))

@@ -127,7 +127,7 @@ def job_script(job: Job) -> str:
     lines = ["#!/bin/sh", f"# {job.about}"]
     lines += [f"#SBATCH {shlex.quote(option)}" for option in job_options(job)]
     lines += [f"export {name}={shlex.quote(text)}" for name, text in job.environment.items()]
-    start = f"{START_MARK}$(date -u +%FT%TZ) job $SLURM_JOB_ID on $(hostname)"
+    start = f"{START_MARK}$(date -u +%FT%TZ) job $SLURM_JOB_ID on ${{SLURMD_NODENAME:-$(hostname)}}"
     # The process takes the shell's place, so that a signal to end reaches it.
     lines += [f'echo "{start}, start ${{SLURM_RESTART_COUNT:-0}}"', f"exec {job.command}"]
     return "\n".join(lines) + "\n"

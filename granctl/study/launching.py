@@ -16,11 +16,11 @@ from granctl.launch.shardbuild import build_on_slurm
 from granctl.launch.shardjobs import SlurmBuild, foresee, launched_of
 from granctl.launch.slurm import Resources
 from granctl.progress import Progress
-from granctl.shards.build.planfile import Plan, read_plan
+from granctl.shards.build.planfile import Plan
 from granctl.shards.build.planning import foreseen_plan, open_asked
-from granctl.shards.build.write import plan_build
+from granctl.shards.build.write import open_planned, plan_build
 from granctl.study.building import AskedBuild
-from granctl.workspace import MANIFEST_NAME, Artefact, Workspace, folder_state
+from granctl.workspace import Artefact, Workspace, folder_state
 
 
 def slurm_build(fields: Mapping[str, Any], resources: Mapping[str, Any]) -> SlurmBuild:
@@ -88,7 +88,7 @@ def _foreseen(
     """The folder of the set, and its plan where it is not whole."""
     if asked.plan is not None:
         folder = asked.plan.absolute()
-        return folder, None if (folder / MANIFEST_NAME).is_file() else read_plan(folder)
+        return folder, open_planned(folder)
     opened = open_asked(workspace, asked.spec, asked.out, progress)
     if folder_state(opened.folder, opened.digest) == "whole":
         return opened.folder, None

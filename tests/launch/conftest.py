@@ -49,7 +49,7 @@ def build(cluster: Cluster, shapes: Path, tmp_path: Path) -> Iterator[Build]:
     for process in made.running:
         if process.poll() is None:
             process.kill()
-            process.wait()
+            process.communicate()
 
 
 @pytest.fixture(scope="session")

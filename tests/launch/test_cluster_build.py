@@ -16,7 +16,7 @@ def test_array_over_two_nodes_makes_the_bytes_of_one_process(build, expected):
     assert Path(out.strip()) == build.folder
     assert set_bytes(build.folder) == expected
     logs = "".join((build.jobs / f"task-{i}.log").read_text() for i in range(4))
-    assert all(f" on {node}, start 0" in logs for node in NODES) or not build.cluster.is_netns
+    assert all(f" on {node}, start 0" in logs for node in NODES)
     assert "24/24 images" in err
     assert "8/8 shards" in err
     assert [one["tasks"] for one in build.record["rounds"]] == [[0, 1, 2, 3]]
@@ -47,8 +47,8 @@ def test_nobody_waits_and_the_same_command_joins(build, expected):
     record = build.record
     build.wait_for("task-1")
     both = [build.start(), build.start("--plan", build.folder)]
-    lines = [process.stderr.readline() for process in both]
-    assert lines == ["jobs of this shard set are in the queue: no others are submitted\n"] * 2
+    for process in both:
+        assert any("in the queue: no others are submitted" in line for line in process.stderr)
     build.go_on("task-1")
     ends = [build.end(process) for process in both]
     assert [code for code, _, _ in ends] == [0, 0]

@@ -192,18 +192,33 @@ def finish_shards(folder: Path, on_bad_image: OnBadImage | None, progress: Progr
         ShardsMissingError: shards are not there yet.
         BadImagesError: images are bad and are not to be left out; all are named in bad.csv.
     """
-    check_folder(folder)
-    try:
-        plan = read_plan(folder)
-    except ManifestMismatchError:  # there is none any more where the set is whole
-        if (folder / MANIFEST_NAME).is_file():
-            return found_whole(folder, on_bad_image or "fail")
-        raise
+    plan = open_planned(folder)
+    if plan is None:
+        return found_whole(folder, on_bad_image or "fail")
     # Whoever packs a shard that is whole already changes nothing and is not waited for: it may be a
     # task on a machine that hangs. Where bytes could not be read, a task may be mending that.
     unpacked = shards_to_pack(folder, plan.shards)
     with making_alone(folder, progress) if unpacked else nullcontext():
         return _finished(folder, plan, on_bad_image or plan.on_bad_image, progress)
+
+
+def open_planned(folder: Path) -> Plan | None:
+    """The plan of a set; None where the set is whole, for then the plan is gone.
+
+    Raises:
+        MissingInputError: there is no such folder.
+        ManifestMismatchError: there is neither, or the plan is damaged.
+    """
+    check_folder(folder)
+    whole = folder / MANIFEST_NAME
+    if whole.is_file():
+        return None
+    try:
+        return read_plan(folder)
+    except ManifestMismatchError:
+        if whole.is_file():  # it became so just now
+            return None
+        raise
 
 
 def shards_to_pack(folder: Path, shards: Sequence[PlannedShard]) -> list[PlannedShard]:
