@@ -236,20 +236,22 @@ def _wait(launched: Launched, plan: Plan, progress: Progress) -> None:
     try:
         for _ in looks():
             alive = queued(name)
-            counted = tally.look()
+            if not alive:
+                _settle(folder)
+            whole = (folder / MANIFEST_NAME).is_file()
+            counted = tally.rest() if whole else tally.look()
             num_bad += counted.num_bad
             progress.advance(counted.images, _state(tally, alive, num_bad))
             for reason in {one.reason for one in alive if one.state == "PENDING"} - _USUAL - told:
                 told.add(reason)
                 progress.note(f"jobs wait, and Slurm says why: {reason}")
-            if not alive or (folder / MANIFEST_NAME).is_file():
+            if whole or not alive:
                 break
     except (KeyboardInterrupt, SystemExit):
         progress.note(f"the jobs go on; to end them: `scancel --name={name}`")
         raise
     finally:
         progress.finish()
-    _settle(folder)
 
 
 def _state(tally: Tally, alive: Sequence[Queued], num_bad: int) -> str:

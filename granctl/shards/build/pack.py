@@ -317,6 +317,8 @@ def find_part(folder: Path, stem: str) -> Part | None:
         head = json.loads((pq.read_schema(path).metadata or {})[_META])
         bad, odd = (tuple((str(n), str(c), str(p)) for n, c, p in head[k]) for k in ("bad", "odd"))
         num_bytes = int(head["bytes"])
+    except FileNotFoundError:  # parts go when the set is whole
+        return None
     except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
         raise _damaged(path, error) from error
     if tar.stat().st_size != num_bytes:

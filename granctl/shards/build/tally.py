@@ -15,7 +15,6 @@ class Counted(NamedTuple):
     """What became whole since the last look."""
 
     images: int
-    num_bytes: int
     num_bad: int
 
 
@@ -42,20 +41,25 @@ class Tally:
         Raises:
             ManifestMismatchError: a part is damaged.
         """
-        images = num_bytes = num_bad = 0
+        images = num_bad = 0
         for stem in self._parts() & self._awaited.keys():
             part = find_part(self._folder, stem)
             if part is not None:
                 images += len(self._awaited.pop(stem).members)
-                num_bytes += part.num_bytes
                 num_bad += len(part.bad)
-        return Counted(images, num_bytes, num_bad)
+        return Counted(images, num_bad)
+
+    def rest(self) -> Counted:
+        """Counts all that are left: the set is whole, and its parts are gone."""
+        images = sum(len(shard.members) for shard in self._awaited.values())
+        self._awaited.clear()
+        return Counted(images, 0)
 
     def _parts(self) -> set[str]:
         """Stems with a part file; one listing, not a question a shard."""
         suffix = part_path(self._folder, "").name
         try:
             names = os.listdir(part_path(self._folder, "").parent)
-        except FileNotFoundError:  # the set was made whole
+        except FileNotFoundError:  # they go when the set is whole
             return set()
         return {n.removesuffix(suffix) for n in names if n.endswith(suffix) and n[0] != "."}
