@@ -21,11 +21,9 @@ def test_array_over_two_nodes_makes_the_bytes_of_one_process(build, expected):
     assert "8/8 shards" in err
     assert [one["tasks"] for one in build.record["rounds"]] == [[0, 1, 2, 3]]
     assert (build.workspace / "newest/shards").read_text().strip() == str(build.folder)
-    began = time.monotonic()
     code, again, err = build.run()
     assert (code, again) == (0, out)
     assert "there already, whole" in err
-    assert time.monotonic() - began < 10
 
 
 def test_task_that_is_killed_is_run_again_by_the_finish_job(build, expected):
