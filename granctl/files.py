@@ -6,6 +6,7 @@ import errno
 import glob
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -86,13 +87,34 @@ def replacing(path: Path) -> Iterator[Path]:
             raise
 
 
+def check_space(folder: Path, needed: int) -> None:
+    """Raises OutputNotWritableError where the disk of a folder has less room than is needed."""
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        reason = f"{needed / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB are free"
+        raise OutputNotWritableError(folder, reason)
+
+
 def remove_leftovers(folder: Path) -> None:
-    """Removes the temporary files that killed processes of this machine left in a folder."""
+    """Removes the temporary files that killed processes of this machine left in a folder.
+
+    Of other machines' files nobody can tell from here whether they are still written.
+    """
     for path in folder.glob(f".*@{glob.escape(_machine())}.tmp"):
         process = path.name.removesuffix(f"@{_machine()}.tmp").rpartition(".")[2]
         if process.isdigit() and not _alive(int(process)):
             with suppress(OSError):
                 path.unlink()
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Removes every temporary file of a folder in which nothing is to be written any more.
+
+    Processes of other machines that were killed left them, or one that nobody needs still writes.
+    """
+    for path in folder.glob(".*@*.tmp"):
+        with suppress(OSError):
+            path.unlink()
 
 
 def _machine() -> str:

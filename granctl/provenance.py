@@ -63,7 +63,8 @@ def short(full_digest: str) -> str:
 
 def command_line() -> str:
     """The command of this process as one would type it."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    name = Path(sys.argv[0]).name
+    return shlex.join(["granctl" if name == "__main__.py" else name, *sys.argv[1:]])
 
 
 def provenance(

@@ -116,8 +116,8 @@ class Workspace:
     # --- the newest of each kind: a convenience for one person at a terminal -----------------
 
     def mark_newest(self, artefact: Artefact) -> None:
-        """Remembers a whole artefact as the newest of its kind; a task of an array does not."""
-        if _is_array_task() or not artefact.whole:
+        """Remembers a whole artefact as the newest of its kind; a job of a cluster does not."""
+        if _is_job() or not artefact.whole:
             return
         write_bytes(self.root / "newest" / artefact.kind, f"{artefact.path}\n".encode())
 
@@ -125,14 +125,14 @@ class Workspace:
         """The newest artefact of a kind.
 
         Raises:
-            NothingToUseError: there is none, it is gone, or this is a task of an array.
+            NothingToUseError: there is none, it is gone, or this is a job of a cluster.
         """
-        pointer, in_array = self.root / "newest" / kind, _is_array_task()
-        if not in_array and pointer.is_file():
+        pointer, in_job = self.root / "newest" / kind, _is_job()
+        if not in_job and pointer.is_file():
             path = Path(pointer.read_text().strip())
             if path.exists():
                 return path
-        raise NothingToUseError(kind, self.root, _MAKER_OF_KIND[kind], in_array=in_array)
+        raise NothingToUseError(kind, self.root, _MAKER_OF_KIND[kind], in_job=in_job)
 
     # --- named data sets ----------------------------------------------------------------------
 
@@ -174,8 +174,13 @@ class Workspace:
         return names[name]
 
 
-def _is_array_task() -> bool:
-    return "SLURM_ARRAY_TASK_ID" in os.environ
+JOB_VARIABLE = "GRANCTL_JOB"
+"""Is set in the jobs that granctl submits."""
+
+
+def _is_job() -> bool:
+    """Whether many of these run at once, beside the people at terminals."""
+    return JOB_VARIABLE in os.environ or "SLURM_ARRAY_TASK_ID" in os.environ
 
 
 # --- artefacts that are folders: spec.json first, manifest.json last ---------------------------

@@ -13,8 +13,9 @@ PACKAGE = Path(__file__).parent.parent / "granctl"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 FLOOR_OF_ROOM = {
-    "cli": 6,
-    "study": 5,
+    "cli": 7,
+    "study": 6,
+    "launch": 5,
     "train": 4,
     "shards": 3,
     "tree": 3,
@@ -27,7 +28,7 @@ FLOOR_OF_ROOM = {
     "errors": 0,
     "progress": 0,
     "": 0,
-    "__main__": 7,
+    "__main__": 8,
 }
 """A room imports rooms of lower floors, and itself; two rooms of one floor do not meet."""
 

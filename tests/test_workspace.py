@@ -62,7 +62,7 @@ def test_array_task_neither_reads_nor_writes_newest(
     (tmp_path / "map").write_text("")
     workspace.mark_newest(_artefact(tmp_path / "map"))
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
-    with pytest.raises(NothingToUseError, match="a task of a job array takes no newest one"):
+    with pytest.raises(NothingToUseError, match="a job of a cluster takes no newest one"):
         workspace.newest("label-map")
     workspace.mark_newest(_artefact(tmp_path / "other"))
     monkeypatch.delenv("SLURM_ARRAY_TASK_ID")

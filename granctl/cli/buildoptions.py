@@ -7,14 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import typer
 
 from granctl.cli.options import Out, Seed
-
-Made = TypeVar("Made")
-
 
 OnBadImage = Annotated[
     Literal["fail", "skip"],
@@ -96,19 +93,26 @@ def build_options(
     return BuildOptions(fields=fields, resize=resize, quality=quality, labels=labels, out=out)
 
 
-def takes(options: Callable[..., Made]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A decorator: the command's first argument is what `options` makes of options of its own."""
+def takes(*options: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A decorator: the command's first arguments are what `options` make of options of their own.
+
+    Args:
+        options: functions whose signatures typer reads; one for each of the first arguments.
+    """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        theirs = inspect.signature(options, eval_str=True)
-        ours = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+        theirs = [inspect.signature(one, eval_str=True).parameters for one in options]
+        ours = list(inspect.signature(command, eval_str=True).parameters.values())[len(options) :]
 
         @wraps(command)
         def wrapped(**given: Any) -> None:
-            made = options(**{name: given.pop(name) for name in theirs.parameters})
-            command(made, **given)
+            made = [
+                one(**{name: given.pop(name) for name in names})
+                for one, names in zip(options, theirs, strict=True)
+            ]
+            command(*made, **given)
 
-        parameters = [*theirs.parameters.values(), *ours]
+        parameters = [*(one for names in theirs for one in names.values()), *ours]
         signature = inspect.Signature(parameters)
         wrapped.__signature__ = signature  # type: ignore[attr-defined]
         wrapped.__annotations__ = {one.name: one.annotation for one in parameters}

@@ -57,7 +57,7 @@ class Session:
 
     def emit(self, artefact: Artefact) -> None:
         """Prints the one result and remembers it as the newest of its kind."""
-        if not artefact.made:
+        if not artefact.made and artefact.whole:
             self.progress.note(f"{artefact.kind} is there already, whole: nothing to do")
         self.workspace.mark_newest(artefact)
         self.answer(str(artefact.path), artefact.record())

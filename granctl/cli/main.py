@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 import traceback
 
@@ -17,9 +18,15 @@ OUR_BUG = 70
 
 def main() -> None:
     """Runs the command line and exits with the code that docs/commands.md lists."""
+    signal.signal(signal.SIGTERM, _ended)
     code = run(sys.argv[1:])
     gc.freeze()  # the last collection would walk all that was imported: a tenth of `tree cut`
     sys.exit(code)
+
+
+def _ended(number: int, _frame: object) -> None:
+    """A scheduler or a shutdown ends the process: it unwinds, and leaves nothing half-written."""
+    raise SystemExit(128 + number)
 
 
 def run(arguments: list[str]) -> int:
@@ -34,7 +41,9 @@ def run(arguments: list[str]) -> int:
     except GranctlError as error:
         return _say(error.message, error.hint, error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        return _say_interrupted()
+        return _say_interrupted(INTERRUPTED)
+    except SystemExit as ended:
+        return _say_interrupted(int(ended.code or 0))
     except BrokenPipeError:
         sys.stderr.close()
         return 0
@@ -49,13 +58,14 @@ def run(arguments: list[str]) -> int:
         )
     # The framework answers Ctrl-C with this code instead of an exception.
     if result == INTERRUPTED:
-        return _say_interrupted()
+        return _say_interrupted(INTERRUPTED)
     return result if isinstance(result, int) else 0
 
 
-def _say_interrupted() -> int:
+def _say_interrupted(code: int) -> int:
+    how = "interrupted" if code == INTERRUPTED else "ended by a signal"
     hint = "run the same command again: it goes on from what is whole"
-    return _say("interrupted; nothing half-written was taken for whole", hint, INTERRUPTED)
+    return _say(f"{how}; nothing half-written was taken for whole", hint, code)
 
 
 def _usage_hint(error: Exception) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from granctl.cli.buildoptions import BuildOptions, OnBadImage, Workers, build_options, takes
+from granctl.cli.launchoptions import Launcher, LaunchOptions, launch_options
 from granctl.cli.options import Json, Quiet, Shards, WorkspaceFolder
 
 app = typer.Typer(help="Images in, WebDataset shards out.", no_args_is_help=True)
@@ -18,9 +19,10 @@ Planned = Annotated[
 
 
 @app.command()
-@takes(build_options)
+@takes(build_options, launch_options)
 def build(
     options: BuildOptions,
+    launch: LaunchOptions,
     plan: Annotated[
         Path | None, typer.Option(help="Pack what is missing of this plan (a folder).")
     ] = None,
@@ -34,12 +36,19 @@ def build(
 ) -> None:
     """Write images as WebDataset shards with an index; the same command again goes on."""
     from granctl.cli.console import Session
-    from granctl.study.building import build_anything, build_spec
+    from granctl.study.building import AskedBuild, build_anything, build_spec
+    from granctl.study.launching import foresee_build, launch_build, slurm_build
 
     session = Session(workspace, as_json=json, quiet=quiet)
     spec = build_spec(options.fields, options.labels, options.resize, options.quality)
-    asked = (session.workspace, spec, options.out, plan, task, workers)
-    session.emit(build_anything(*asked, session.progress))
+    asked = AskedBuild(spec=spec, out=options.out, plan=plan, task=task, workers=workers)
+    here = (session.workspace, asked, session.progress)
+    if launch.slurm is None:
+        session.emit(build_anything(*here))
+    elif launch.dry_run:
+        session.answer(*foresee_build(*here, slurm_build(launch.slurm, launch.resources)))
+    else:
+        session.emit(launch_build(*here, slurm_build(launch.slurm, launch.resources)))
 
 
 @app.command()
@@ -67,16 +76,19 @@ def finish(
         OnBadImage | None,
         typer.Option(help="Images that cannot be used.", show_default="as planned"),
     ] = None,
+    launcher: Launcher = None,
     json: Json = False,
     quiet: Quiet = False,
     workspace: WorkspaceFolder = None,
 ) -> None:
     """Make a planned shard set whole, once its tasks have packed every shard."""
     from granctl.cli.console import Session
+    from granctl.launch.shardbuild import finish_or_again
     from granctl.shards.build.write import finish_shards
 
     session = Session(workspace, as_json=json, quiet=quiet)
-    session.emit(finish_shards(plan, on_bad_image, session.progress))
+    end = finish_or_again if launcher else finish_shards
+    session.emit(end(plan.absolute(), on_bad_image, session.progress))
 
 
 @app.command()

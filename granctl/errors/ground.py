@@ -34,12 +34,12 @@ class MissingInputError(UserError):
 
 
 class NothingToUseError(UserError):
-    """No artefact of this kind was given and none is taken: there is none, or tasks take none."""
+    """No artefact of this kind was given and none is taken: there is none, or jobs take none."""
 
-    def __init__(self, kind: str, workspace: Path, command: str, *, in_array: bool = False) -> None:
+    def __init__(self, kind: str, workspace: Path, command: str, *, in_job: bool = False) -> None:
         why, hint = f"workspace {workspace} has none", f"make one with `{command}` or name one"
-        if in_array:
-            why, hint = "a task of a job array takes no newest one", "name the one that is meant"
+        if in_job:
+            why, hint = "a job of a cluster takes no newest one", "name the one that is meant"
         super().__init__(f"no {kind} was given, and {why}", hint)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,31 +38,43 @@ def build_spec(
     return BuildSpec(**fields, classes=classes, recode=recode)
 
 
-def build_anything(
-    workspace: Workspace,
-    spec: BuildSpec,
-    out: Path | None,
-    plan: Path | None,
-    task: str | None,
-    workers: int | None,
-    progress: Progress,
-) -> Artefact:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AskedBuild:
+    """What a user asks to be built."""
+
+    spec: BuildSpec
+    """As it is by default where there is a plan, which says what and how."""
+    out: Path | None = None
+    plan: Path | None = None
+    """A planned set: what is missing of it is built."""
+    task: str | None = None
+    """With a plan: only this task's part, as `Task.parse` reads it."""
+    workers: int | None = None
+    """Processes; None: as many as the processors, at most 8."""
+
+    def check_plan(self) -> None:
+        """Raises BadOptionError where something is asked beside a plan that the plan says."""
+        if self.plan is not None and (self.spec != BuildSpec() or self.out is not None):
+            mend = "leave out what says what is built, how and where"
+            raise BadOptionError("--plan", "the plan says what is built, and how", mend)
+
+
+def build_anything(workspace: Workspace, asked: AskedBuild, progress: Progress) -> Artefact:
     """Builds from a source, or what is missing of a plan, or one task's part of it.
 
     Raises:
         BadOptionError: `task` without `plan`, or `plan` with what the plan says already.
         GranctlError: as `build_shards` and `build_planned`.
     """
-    workers = workers or default_workers()
-    if plan is None:
-        if task is not None:
+    workers = asked.workers or default_workers()
+    if asked.plan is None:
+        if asked.task is not None:
             mend = "make one with `granctl shards plan` and give it as --plan"
             raise BadOptionError("--task", "a task needs a plan", mend)
-        return build_shards(workspace, spec, out, progress, workers)
-    if spec != BuildSpec() or out is not None:
-        mend = "leave out all but --task, --workers, --json, --quiet and --workspace"
-        raise BadOptionError("--plan", "the plan says what is built, and how", mend)
-    return build_planned(plan.absolute(), Task.parse(task) if task else None, progress, workers)
+        return build_shards(workspace, asked.spec, asked.out, progress, workers)
+    asked.check_plan()
+    task = Task.parse(asked.task) if asked.task is not None else None
+    return build_planned(asked.plan.absolute(), task, progress, workers)
 
 
 def class_lookup(path: Path) -> ClassLookup:

@@ -34,6 +34,7 @@ from granctl.shards.tar import (
     padded,
     sample_bytes,
 )
+from granctl.workspace import MANIFEST_NAME
 
 UNREADABLE = "unreadable"
 _META = b"granctl.part"
@@ -103,10 +104,11 @@ def part_path(folder: Path, stem: str) -> Path:
 
 def pack_shard(
     folder: Path, shard: PlannedShard, packing: Packing, tell: Callable[[int, bool], None]
-) -> Part:
+) -> None:
     """Writes `<stem>.tar` without its bad images, and its part file, which names them.
 
-    What is written is a pure function of the planned members.
+    What is written is a pure function of the planned members; but where bytes could not be read,
+    a shard that another process packed with them stays.
 
     Args:
         folder: the shard set.
@@ -123,6 +125,8 @@ def pack_shard(
     layout = _Layout(shard, packing, sizes if recoded_ones is None else recoded_ones.sizes)
     with _buffer(layout.num_bytes) as buffer, quiet_decoder():
         rows, bad = _gathered(shard, packing, layout, recoded_ones, buffer, tell)
+        if _read_elsewhere(folder, shard.stem, bad):
+            return
         with (
             replacing(folder / f"{shard.stem}.tar") as temporary,
             temporary.open("wb", buffering=0) as file,
@@ -130,7 +134,7 @@ def pack_shard(
             for begin, end in _runs(rows):
                 _write(file, buffer[begin:end])
             _write(file, memoryview(bytes(END_BYTES)))
-    return _write_part(folder, shard, bad, rows)
+    _write_part(folder, shard, bad, rows)
 
 
 _KEPT = bytearray()
@@ -257,7 +261,7 @@ def _write(file: Any, content: memoryview) -> None:
         content = content[file.write(content[:_WRITE_BYTES]) :]
 
 
-def _write_part(folder: Path, shard: PlannedShard, bad: list[Told], rows: list[_Row]) -> Part:
+def _write_part(folder: Path, shard: PlannedShard, bad: list[Told], rows: list[_Row]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -282,7 +286,19 @@ def _write_part(folder: Path, shard: PlannedShard, bad: list[Told], rows: list[_
     ).replace_schema_metadata({_META: json.dumps(head)})
     with replacing(part_path(folder, shard.stem)) as temporary:
         pq.write_table(table, temporary, compression="zstd")
-    return Part(num_bytes=num_bytes, bad=tuple(bad), odd=tuple(odd))
+
+
+def _read_elsewhere(folder: Path, stem: str, bad: Sequence[Told]) -> bool:
+    """Whether a process that could read more was quicker.
+
+    Two may pack a shard at once where a scheduler takes a machine for lost that is not.
+    """
+    if all(code != UNREADABLE for _, code, _ in bad):
+        return False
+    if (folder / MANIFEST_NAME).is_file():
+        return True
+    part = find_part(folder, stem)
+    return part is not None and len(part.bad) < len(bad)
 
 
 def find_part(folder: Path, stem: str) -> Part | None:
@@ -301,6 +317,8 @@ def find_part(folder: Path, stem: str) -> Part | None:
         head = json.loads((pq.read_schema(path).metadata or {})[_META])
         bad, odd = (tuple((str(n), str(c), str(p)) for n, c, p in head[k]) for k in ("bad", "odd"))
         num_bytes = int(head["bytes"])
+    except FileNotFoundError:  # parts go when the set is whole
+        return None
     except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
         raise _damaged(path, error) from error
     if tar.stat().st_size != num_bytes:

@@ -154,6 +154,12 @@ def find_plan(folder: Path) -> Plan | None:
     )
 
 
+def check_folder(folder: Path) -> None:
+    """Raises MissingInputError where there is no such folder."""
+    if not folder.is_dir():
+        raise MissingInputError("plan", folder, "make one with `granctl shards plan`")
+
+
 def read_plan(folder: Path) -> Plan:
     """The plan in a folder.
 
@@ -161,8 +167,7 @@ def read_plan(folder: Path) -> Plan:
         MissingInputError: there is no such folder.
         ManifestMismatchError: there is no plan in it, or it is damaged.
     """
-    if not folder.is_dir():
-        raise MissingInputError("plan", folder, "make one with `granctl shards plan`")
+    check_folder(folder)
     plan = find_plan(folder)
     if plan is None:
         path = plan_path(folder)

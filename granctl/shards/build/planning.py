@@ -101,13 +101,28 @@ def plan_of(workspace: Workspace, asked: Asked, spec: BuildSpec, progress: Progr
         BadOptionError: the budget asks for more images than there are.
         OutputNotWritableError: no space, read-only, no permission.
     """
-    found = find_plan(asked.folder)
-    if found is not None and found.digest == asked.digest:
+    found = found_plan(asked)
+    if found is not None:
         return found
     plan, duplicates = _made(workspace, asked, spec, progress)
     write_duplicates(asked.folder, asked.source.listing, duplicates)
     write_plan(asked.folder, plan)
     return plan
+
+
+def found_plan(asked: Asked) -> Plan | None:
+    """The plan that lies in the folder, if it is the one that was asked for."""
+    found = find_plan(asked.folder)
+    return found if found is not None and found.digest == asked.digest else None
+
+
+def foreseen_plan(workspace: Workspace, asked: Asked, spec: BuildSpec, progress: Progress) -> Plan:
+    """As `plan_of`, but nothing is written.
+
+    Raises:
+        BadOptionError: the budget asks for more images than there are.
+    """
+    return found_plan(asked) or _made(workspace, asked, spec, progress)[0]
 
 
 def _made(

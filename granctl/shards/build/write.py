@@ -7,21 +7,27 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from granctl.alone import making_alone, making_together
-from granctl.errors import BadOptionError, OutputNotWritableError, ShardsMissingError
+from granctl.errors import (
+    BadOptionError,
+    ManifestMismatchError,
+    ShardsMissingError,
+)
+from granctl.files import check_space, remove_temporaries
 from granctl.progress import Progress
 from granctl.shards.build.buildspec import BuildSpec, ClassLookup, OnBadImage
 from granctl.shards.build.finish import check_bad_images, finish
 from granctl.shards.build.pack import Packing, find_part
 from granctl.shards.build.packers import pack_all
 from granctl.shards.build.plan import PlannedShard
-from granctl.shards.build.planfile import PARTS_NAME, Plan, read_plan
-from granctl.shards.build.planning import open_asked, plan_of, reopened
+from granctl.shards.build.planfile import PARTS_NAME, Plan, check_folder, read_plan
+from granctl.shards.build.planning import found_plan, open_asked, plan_of, reopened
 from granctl.shards.index import ShardSet
 from granctl.shards.source.listing import Source
 from granctl.workspace import (
@@ -93,7 +99,7 @@ def build_shards(
         begin_folder(asked.folder, asked.digest, asked.identity, asked.inputs)
     with making_alone(asked.folder, progress):
         if folder_state(asked.folder, asked.digest) == "whole":
-            return _found_whole(asked.folder, spec.on_bad_image)
+            return found_whole(asked.folder, spec.on_bad_image)
         plan = plan_of(workspace, asked, spec, progress)
         _pack_missing(asked.folder, plan, plan.shards, asked.source, workers, progress)
         return _finished(asked.folder, plan, spec.on_bad_image, progress)
@@ -110,12 +116,15 @@ def plan_build(
     asked = open_asked(workspace, spec, out, progress)
     state = folder_state(asked.folder, asked.digest)
     if state == "whole":
-        return _found_whole(asked.folder, spec.on_bad_image)
+        return found_whole(asked.folder, spec.on_bad_image)
     if state == "absent":
         begin_folder(asked.folder, asked.digest, asked.identity, asked.inputs)
+    found = found_plan(asked)  # without the lock, which tasks that are at work share
+    if found is not None:
+        return _planned(asked.folder, found, made=False)
     with making_alone(asked.folder, progress):
         plan = plan_of(workspace, asked, spec, progress)
-    return _planned(asked.folder, plan, made=state == "absent")
+    return _planned(asked.folder, plan, made=True)
 
 
 def build_planned(
@@ -138,17 +147,36 @@ def build_planned(
         WorkerDiedError: a worker process was killed.
         BadImagesError: without a task, as in `finish_shards`.
     """
-    if (folder / MANIFEST_NAME).is_file():
-        return _found_whole(folder, "skip")
+    check_folder(folder)
     with making_together(folder) if task else making_alone(folder, progress):
+        if (folder / MANIFEST_NAME).is_file():
+            return found_whole(folder, "skip")
         plan = read_plan(folder)
         ours = plan.shards[task.number :: task.of] if task else plan.shards
-        if _missing(folder, ours):
-            _pack_missing(folder, plan, ours, reopened(plan, progress), workers, progress)
+        if shards_to_pack(folder, ours):
+            source = reopened(plan, progress)
+            with _finished_by_others(folder):
+                _pack_missing(folder, plan, ours, source, workers, progress)
+        if (folder / MANIFEST_NAME).is_file():
+            return found_whole(folder, "skip")
         if task is None:
             return _finished(folder, plan, plan.on_bad_image, progress)
     details = {"task": task.number, "tasks": task.of, "shards": len(ours)}
     return _part_of(folder, plan, details, made=True)
+
+
+@contextmanager
+def _finished_by_others(folder: Path) -> Iterator[None]:
+    """Where the set is made whole while a task still packs, another copy of it was quicker.
+
+    That happens where a scheduler takes a machine for lost that is not. What the task was writing
+    was removed as nobody's; nothing of it is missing.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        if not (folder / MANIFEST_NAME).is_file():
+            raise
 
 
 def finish_shards(folder: Path, on_bad_image: OnBadImage | None, progress: Progress) -> Artefact:
@@ -164,20 +192,42 @@ def finish_shards(folder: Path, on_bad_image: OnBadImage | None, progress: Progr
         ShardsMissingError: shards are not there yet.
         BadImagesError: images are bad and are not to be left out; all are named in bad.csv.
     """
-    if (folder / MANIFEST_NAME).is_file():
-        return _found_whole(folder, on_bad_image or "fail")
-    with making_alone(folder, progress):
-        plan = read_plan(folder)
+    plan = open_planned(folder)
+    if plan is None:
+        return found_whole(folder, on_bad_image or "fail")
+    # Whoever packs a shard that is whole already changes nothing and is not waited for: it may be a
+    # task on a machine that hangs. Where bytes could not be read, a task may be mending that.
+    unpacked = shards_to_pack(folder, plan.shards)
+    with making_alone(folder, progress) if unpacked else nullcontext():
         return _finished(folder, plan, on_bad_image or plan.on_bad_image, progress)
 
 
-def _missing(folder: Path, shards: Sequence[PlannedShard]) -> list[PlannedShard]:
-    """Those that must be packed: not there, or without an image that may be readable by now."""
+def open_planned(folder: Path) -> Plan | None:
+    """The plan of a set; None where the set is whole, for then the plan is gone.
+
+    Raises:
+        MissingInputError: there is no such folder.
+        ManifestMismatchError: there is neither, or the plan is damaged.
+    """
+    check_folder(folder)
+    whole = folder / MANIFEST_NAME
+    if whole.is_file():
+        return None
+    try:
+        return read_plan(folder)
+    except ManifestMismatchError:
+        if whole.is_file():  # it became so just now
+            return None
+        raise
+
+
+def shards_to_pack(folder: Path, shards: Sequence[PlannedShard]) -> list[PlannedShard]:
+    """Those of a planned set that are not there, or lack an image that may be readable by now."""
     parts = (find_part(folder, shard.stem) for shard in shards)
     return [s for s, part in zip(shards, parts, strict=True) if part is None or not part.is_final]
 
 
-def _found_whole(folder: Path, on_bad_image: OnBadImage) -> Artefact:
+def found_whole(folder: Path, on_bad_image: OnBadImage) -> Artefact:
     """A shard set that is there already.
 
     Raises:
@@ -191,10 +241,17 @@ def _found_whole(folder: Path, on_bad_image: OnBadImage) -> Artefact:
 
 
 def _finished(folder: Path, plan: Plan, on_bad_image: OnBadImage, progress: Progress) -> Artefact:
-    missing = [s.stem for s in plan.shards if find_part(folder, s.stem) is None]
-    if missing:
-        raise ShardsMissingError(folder, missing, len(plan.shards))
-    manifest = finish(folder, plan, on_bad_image, progress)
+    """The whole set; of several that finish it at once one does."""
+    with ExitStack() as stack:
+        with suppress(FileNotFoundError):  # the plan and its folder go when the set is whole
+            stack.enter_context(making_alone(folder / PARTS_NAME, progress))
+        if (folder / MANIFEST_NAME).is_file():
+            return found_whole(folder, on_bad_image)
+        missing = [s.stem for s in plan.shards if find_part(folder, s.stem) is None]
+        if missing:
+            raise ShardsMissingError(folder, missing, len(plan.shards))
+        manifest = finish(folder, plan, on_bad_image, progress)
+    remove_temporaries(folder)
     return _artefact(folder, manifest, made=True)
 
 
@@ -254,14 +311,14 @@ def _pack_missing(
         SourceChangedError: files changed after they were listed.
         WorkerDiedError: a worker process was killed.
     """
-    missing = _missing(folder, shards)
+    missing = shards_to_pack(folder, shards)
     if len(missing) < len(shards):
         whole = len(shards) - len(missing)
         progress.note(f"going on: {whole} of {len(shards)} shards are whole")
     if not missing:
         return
     if plan.recode is None:
-        _check_space(folder, sum(shard.num_bytes for shard in missing))
+        check_space(folder, sum(shard.num_bytes for shard in missing))
     packing = Packing(source=source, classes=plan.classes, depth=plan.depth, recode=plan.recode)
     teller = _Teller(progress)
     progress.start("building shards", sum(len(shard.members) for shard in missing), "images")
@@ -270,14 +327,6 @@ def _pack_missing(
         teller.tell_rest()
     finally:
         progress.finish()
-
-
-def _check_space(folder: Path, needed: int) -> None:
-    """Raises OutputNotWritableError where the disk has less room than the plan needs."""
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        reason = f"{needed / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB are free"
-        raise OutputNotWritableError(folder, reason)
 
 
 class _Teller:

@@ -1,0 +1,1 @@
+"""Work on other machines: a real scheduler is driven, nothing of one is built here."""

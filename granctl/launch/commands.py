@@ -1,0 +1,139 @@
+"""Slurm's own programs, called: submit a job, look into the queue, ask how jobs ended, cancel."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from granctl.errors import NoSlurmError, QueueSilentError, SubmitRefusedError
+from granctl.files import write_bytes
+from granctl.launch.slurm import (
+    QUEUE_FORMAT,
+    SACCT_FORMAT,
+    Endings,
+    Job,
+    Queued,
+    job_options,
+    job_script,
+    parse_queue,
+    parse_sacct,
+    parse_scontrol,
+)
+
+_ANSWER_S = 60.0
+_SILENT_S = 600.0
+"""How long the queue may not answer: a controller that starts again takes a minute or two."""
+
+
+def check_programs() -> None:
+    """Raises NoSlurmError where this machine cannot submit jobs."""
+    for program in ("sbatch", "squeue", "scontrol", "scancel"):
+        if shutil.which(program) is None:
+            raise NoSlurmError(program)
+
+
+def submit(job: Job, script: Path, after: Sequence[str] = ()) -> str:
+    """Writes the script and submits it; returns the job's id.
+
+    Args:
+        job: what to run.
+        script: where to write it.
+        after: jobs that must have ended, in whatever way, before it starts.
+
+    Raises:
+        NoSlurmError: there is no sbatch.
+        SubmitRefusedError: Slurm did not take it.
+    """
+    write_bytes(script, job_script(job).encode())
+    # The options are said here too: variables such as SBATCH_PARTITION go before the script's.
+    words = ["sbatch", "--parsable", *job_options(job)]
+    if after:
+        words.append(f"--dependency=afterany:{':'.join(after)}")
+    answer = _run([*words, str(script)])
+    if answer.returncode != 0:
+        raise SubmitRefusedError(script, _said(answer.stderr))
+    return answer.stdout.strip().partition(";")[0]
+
+
+def queued(name: str) -> list[Queued]:
+    """The user's jobs of a name that have not ended.
+
+    Raises:
+        NoSlurmError: there is no squeue.
+        QueueSilentError: it gives no answer for ten minutes.
+    """
+    words = ["squeue", f"--user={os.getuid()}", f"--name={name}"]
+    words += ["--noheader", "--array", f"--format={QUEUE_FORMAT}"]
+    began, pause = time.monotonic(), 0.5
+    while True:
+        answer = _run(words)
+        if answer.returncode == 0:
+            return parse_queue(answer.stdout)
+        if (took := time.monotonic() - began) > _SILENT_S:
+            raise QueueSilentError(took, _said(answer.stderr))
+        time.sleep(pause)
+        pause = min(2 * pause, 30.0)
+
+
+def ended(job: str) -> Endings:
+    """How the tasks of a job ended, as far as Slurm still knows.
+
+    Raises:
+        NoSlurmError: there is no scontrol.
+    """
+    found = parse_scontrol(_run(["scontrol", "--oneliner", "show", "job", job]).stdout)
+    if shutil.which("sacct") is None:
+        return found
+    # Where accounts are kept they have every task, but some seconds late; scontrol forgets.
+    words = ["sacct", f"--jobs={job}", "--noheader", "--allocations", "--parsable2"]
+    return parse_sacct(_run([*words, f"--format={SACCT_FORMAT}"]).stdout) | found
+
+
+def cancel(job: str) -> None:
+    """Ends a job; one that has ended stays as it is.
+
+    Raises:
+        NoSlurmError: there is no scancel.
+    """
+    _run(["scancel", job])
+
+
+def _run(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Runs a program of Slurm; one that gives no answer has exit code 1."""
+    try:
+        return subprocess.run(
+            words,
+            check=False,
+            capture_output=True,
+            text=True,
+            env=_environment(),
+            timeout=_ANSWER_S,
+        )
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(words, 1, "", f"no answer in {_ANSWER_S:.0f} s")
+    except FileNotFoundError as error:
+        raise NoSlurmError(words[0]) from error
+
+
+def _environment() -> dict[str, str]:
+    """This process's, without what would mislead Slurm.
+
+    Left out is what describes the job that this process may run in, which other jobs would inherit,
+    and what makes sbatch wait or squeue hide jobs.
+    """
+    return {
+        name: text
+        for name, text in os.environ.items()
+        if name in ("SLURM_CONF", "SLURM_CLUSTERS")
+        or not name.startswith(("SLURM_", "SQUEUE_", "SBATCH_WAIT"))
+    }
+
+
+def _said(text: str) -> str:
+    """The last lines of what a program said, as one."""
+    lines = [line.rpartition("error: ")[2].strip() for line in text.strip().splitlines()]
+    return "; ".join(lines[-3:]) or "it said nothing"
