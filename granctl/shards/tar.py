@@ -9,7 +9,7 @@ block of padding: 2.8 KB for a JSON of one block.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ _MAGIC = b"ustar\x0000"
 _SIZE_AT, _SUM_AT = 124, 148
 _JSON_SLACK = 64
 """Spaces that a JSON member has at least, so that more classes fit in later."""
+_SOURCE = b',"source":'
 
 
 def padded(size: int) -> int:
@@ -92,9 +93,18 @@ def member(name: str, content: bytes) -> bytes:
     return header(name, len(content)) + content + bytes(padded(len(content)) - len(content))
 
 
-def json_head(label: str, classes: Sequence[int]) -> bytes:
-    """The `.json` member of an image of this label as far as its source, which comes last."""
-    value = {"classes": list(classes), "label": label, "source": ""}
+def json_head(
+    label: str, classes: Sequence[int], also: Mapping[str, Sequence[int]] | None = None
+) -> bytes:
+    """The `.json` member of an image of this label as far as its source, which comes last.
+
+    Args:
+        label: the finest.
+        classes: all of them, the first one first.
+        also: name -> classes of further label sets, which become fields `classes_NAME`.
+    """
+    further = {f"classes_{name}": list(theirs) for name, theirs in sorted((also or {}).items())}
+    value = {"classes": list(classes), **further, "label": label, "source": ""}
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()[:-3]
 
 
@@ -103,8 +113,42 @@ def json_payload(head: bytes, source: str) -> bytes:
 
     Longer labels or more classes can be patched in without moving what follows.
     """
-    text = head + json.dumps(source, ensure_ascii=False).encode() + b"}"
+    return json_padded(head + json.dumps(source, ensure_ascii=False).encode() + b"}")
+
+
+def json_padded(text: bytes) -> bytes:
+    """The text with as many spaces as a new `.json` member has."""
     return text.ljust(padded(len(text) + _JSON_SLACK))
+
+
+def json_source(payload: bytes) -> bytes | None:
+    """What follows the head in a `.json` member: its source as JSON and the closing brace.
+
+    None: it is not of the form of `json_payload`. The quotes of a text inside JSON are escaped, so
+    the name of the field stands nowhere else.
+    """
+    _, found, rest = payload.partition(_SOURCE)
+    tail = rest.rstrip(b" ")
+    return tail if found and tail[:1] == b'"' and tail[-2:] == b'"}' else None
+
+
+def label_members(
+    keys: NDArray[np.int64], firsts: Sequence[bytes], payloads: Sequence[bytes]
+) -> list[bytes]:
+    """What follows each image of a shard: `.cls` and `.json`, with headers and padding.
+
+    Args:
+        keys: int64, shape (n,).
+        firsts: the first class of each image as text.
+        payloads: its `json_payload`.
+    """
+    first_sizes = np.fromiter(map(len, firsts), np.int64, len(firsts))
+    json_sizes = np.fromiter(map(len, payloads), np.int64, len(payloads))
+    cls_heads, json_heads = headers(keys, "cls", first_sizes), headers(keys, "json", json_sizes)
+    return [
+        b"".join((cls_heads[i].data, first.ljust(BLOCK, b"\0"), json_heads[i].data, payload))
+        for i, (first, payload) in enumerate(zip(firsts, payloads, strict=True))
+    ]
 
 
 def json_sizes(
