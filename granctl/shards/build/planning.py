@@ -19,6 +19,7 @@ from granctl.shards.build.duplicates_file import write_duplicates
 from granctl.shards.build.plan import PlannedShard, plan_shards
 from granctl.shards.build.planfile import Plan, SourceRef, find_plan, write_plan
 from granctl.shards.build.selection import classes_of_labels, holds_out, select, selection_identity
+from granctl.shards.manifest import classes_record
 from granctl.shards.source.listing import SPLITS, Source
 from granctl.shards.source.resolve import EMBEDDED, open_source
 from granctl.shards.store import url_of
@@ -148,7 +149,7 @@ def _made(
         recode=spec.recode,
         on_bad_image=spec.on_bad_image,
         rejected=listing.rejected,
-        classes_record=_classes_record(spec, asked.classes),
+        classes_record=_classes_record(spec, asked.classes, present.tolist()),
         identity=asked.identity,
         inputs=asked.inputs,
     )
@@ -182,12 +183,15 @@ def _absolute(workspace: Workspace, text: str) -> str:
     return os.path.abspath(Path(text).expanduser())
 
 
-def _classes_record(spec: BuildSpec, classes: list[tuple[int, ...]]) -> dict[str, Any]:
+def _classes_record(
+    spec: BuildSpec, classes: list[tuple[int, ...]], present: list[int]
+) -> dict[str, Any]:
+    """What the manifest says of classes; `present` are the labels that have images."""
+    ours = [classes[i] for i in present]
+    if spec.classes is None:
+        return classes_record(None, None, len(classes), ours)
     lookup = spec.classes
-    if lookup is None:
-        return {"num_classes": len(classes), "labels_digest": None, "list": None}
-    digests = {"labels_digest": lookup.digest, "list": lookup.list_name}
-    return {"num_classes": lookup.num_classes, **digests}
+    return classes_record(lookup.digest, lookup.list_name, lookup.num_classes, ours)
 
 
 def reopened(plan: Plan, progress: Progress) -> Source:
