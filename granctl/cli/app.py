@@ -10,6 +10,7 @@ from granctl.cli import (
     report,
     reproduce,
     shards,
+    shards_relabel,
     shards_remote,
     sweep,
     train,
@@ -35,6 +36,7 @@ app.add_typer(train.recipes, name="recipes")
 app.command("report")(report.report)
 app.command("reproduce")(reproduce.reproduce)
 app.add_typer(shards.app, name="shards")
+shards.app.add_typer(shards_relabel.app)
 shards.app.add_typer(shards_remote.app)
 app.add_typer(sweep.app, name="sweep")
 app.command("transfer")(train.transfer)

@@ -6,11 +6,15 @@
   index.parquet         a row an image: shard, offset, size, key, label, checksum, split, ...
   bad.csv               images left out, if any, with the reason
   manifest.json         counts, labels, digests; written last
+
+A view (`granctl shards relabel`) has spec.json and manifest.json alone: labels, classes, and where
+the set lies whose tars and index it reads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,8 +24,17 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from granctl.errors import ManifestMismatchError, MissingInputError, NoSuchSplitError, listing
+from granctl.errors import (
+    BaseChangedError,
+    BaseGoneError,
+    ManifestMismatchError,
+    MissingInputError,
+    NoSuchSplitError,
+    listing,
+)
 from granctl.files import read_json
+from granctl.shards.indexfile import ContentHasher, IndexGroups
+from granctl.shards.journal import check_no_journal
 from granctl.shards.manifest import manifest_faults
 from granctl.shards.source.listing import SPLITS
 from granctl.shards.store import Folder, Store, store_of, url_of
@@ -79,7 +92,9 @@ class ShardSet:
     """The folder; of a set behind a URL, the folder of the cache with its manifest and index."""
     manifest: Mapping[str, Any]
     store: Store
-    """Where its files lie."""
+    """Where its tars and its index lie."""
+    base: ShardSet | None = None
+    """Of a view: the set whose tars and index it reads, with labels of which it may have fewer."""
 
     @classmethod
     def open(cls, path: Path | str) -> ShardSet:
@@ -88,6 +103,8 @@ class ShardSet:
         Raises:
             MissingInputError: there is no such folder.
             ManifestMismatchError: it is no shard set, or an unfinished one.
+            RelabelUnfinishedError: its shards are half relabelled.
+            BaseGoneError, BaseChangedError: it is a view of a set that is not there any more.
             RemoteDownError: the URL cannot be read.
         """
         if url_of(path) is not None:
@@ -96,10 +113,11 @@ class ShardSet:
         if not path.exists():
             raise MissingInputError("shard set", path, "make one with `granctl shards build`")
         if not (path / MANIFEST_NAME).is_file():
+            check_no_journal(path)
             problem = f"not a whole shard set: it has no {MANIFEST_NAME}"
             hint = "if its build was stopped, run the same `granctl shards build` again"
             raise ManifestMismatchError(path, problem, hint)
-        return cls._of_manifest(path, read_json(path / MANIFEST_NAME), Folder(path))
+        return cls.of_manifest(path, read_json(path / MANIFEST_NAME), Folder(path))
 
     @classmethod
     def of_store(cls, store: Store) -> ShardSet:
@@ -115,10 +133,16 @@ class ShardSet:
             problem = f"not a whole shard set: it has no {MANIFEST_NAME}"
             hint = "check the URL; if its upload was stopped, run the same command again"
             raise ManifestMismatchError(store.where, problem, hint) from error
-        return cls._of_manifest(manifest.parent, read_json(manifest), store)
+        return cls.of_manifest(manifest.parent, read_json(manifest), store)
 
     @classmethod
-    def _of_manifest(cls, root: Path, manifest: Mapping[str, Any], store: Store) -> ShardSet:
+    def of_manifest(cls, root: Path, manifest: Mapping[str, Any], store: Store) -> ShardSet:
+        """The shard set of a manifest that was read.
+
+        Raises:
+            ManifestMismatchError: it is not one of a shard set, or damaged.
+            BaseGoneError, BaseChangedError: it is a view of a set that is not there any more.
+        """
         if manifest.get("kind") != "shards" or manifest.get("schema") != SCHEMA:
             found = f"{manifest.get('kind')!r}, schema {manifest.get('schema')!r}"
             problem = f"not a shard set of this version ({found})"
@@ -126,20 +150,51 @@ class ShardSet:
         if faults := manifest_faults(manifest):
             where = f"{store.where}/{MANIFEST_NAME}"
             raise ManifestMismatchError(where, f"damaged: {listing(faults)}", _HINT)
-        return cls(root=root, manifest=manifest, store=store)
+        if "view" not in manifest:
+            return cls(root=root, manifest=manifest, store=store)
+        base = cls._base_of(root, manifest["view"], store.where)
+        theirs = {name: base.manifest[name] for name in ("shards", "index")}
+        return cls(root=root, manifest={**manifest, **theirs}, store=base.store, base=base)
+
+    @classmethod
+    def _base_of(cls, root: Path, view: Mapping[str, Any], where: str) -> ShardSet:
+        """The set that a view reads: where it was, or beside the view as it was."""
+        places = [view["path"]] if url_of(view["path"]) else [view["path"], root / view["beside"]]
+        for place in places:
+            with suppress(MissingInputError):
+                base = cls.open(place)
+                break
+        else:
+            raise BaseGoneError(where, view["path"])
+        if base.digest != view["content_digest"]:
+            raise BaseChangedError(where, base.where)
+        return base
+
+    @property
+    def where(self) -> str:
+        """The folder or the URL, as people write it."""
+        return self.store.where if self.base is None else str(self.root)
 
     @property
     def name(self) -> str:
         """The last part of the folder's path or of the URL."""
-        return self.store.where.rstrip("/").rpartition("/")[2]
+        return self.where.rstrip("/").rpartition("/")[2]
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Content: the same images under the same labels in the same order and splits.
 
-        The classes in `.cls` and `.json` are no part of it: a cut is looked up at reading.
+        The classes in `.cls` and `.json` are no part of it: a cut is looked up at reading. For a
+        view with fewer labels than its base the index is read, once: such a view is made without.
         """
-        return str(self.manifest["content_digest"])
+        if "content_digest" in self.manifest:
+            return str(self.manifest["content_digest"])
+        hasher, groups = ContentHasher(self.labels), IndexGroups(self.index_path)
+        for number, shard in enumerate(self.manifest["shards"]):
+            rows = self._of_our_labels(groups.rows(number, ["label", "checksum"]))
+            names, checksums = rows["label"].to_pylist(), rows["checksum"].to_pylist()
+            hasher.update(shard["split"], names, checksums)
+        return hasher.hexdigest()
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -180,7 +235,7 @@ class ShardSet:
         for split in HELD_OUT_SPLITS:
             if split in self.splits:
                 return split
-        raise NoSuchSplitError(self.store.where, " or ".join(HELD_OUT_SPLITS), self.splits)
+        raise NoSuchSplitError(self.where, " or ".join(HELD_OUT_SPLITS), self.splits)
 
     # --- the index ----------------------------------------------------------------------------
 
@@ -192,6 +247,8 @@ class ShardSet:
             MissingInputError: there is none.
             ManifestMismatchError: it is another, or was damaged.
         """
+        if self.base is not None:
+            return self.base.index_path
         path, said = self.store.file(INDEX_NAME), self.manifest.get("index")
         if not path.is_file():
             raise MissingInputError("index of a shard set", path, _HINT)
@@ -210,19 +267,20 @@ class ShardSet:
         table = self._table(split, ["shard", "offset", "size", "label"])
         label = table["label"].unify_dictionaries().combine_chunks()
         index_of_label = {name: i for i, name in enumerate(self.labels)}
-        try:
-            # The index writes labels as a dictionary in its own order of appearance.
-            names = label.dictionary.to_pylist()
-            ours = np.array([index_of_label[name] for name in names], dtype=np.int32)
-        except KeyError as error:
-            problem = f"label {error} is not in the manifest"
-            raise ManifestMismatchError(self.root / INDEX_NAME, problem, _HINT) from error
+        # The index writes labels as a dictionary in its own order of appearance.
+        names = label.dictionary.to_pylist()
+        ours = np.array([index_of_label.get(name, -1) for name in names], dtype=np.int32)
+        number = ours[label.indices.to_numpy()]
+        if (number < 0).any():
+            stranger = names[label.indices.to_numpy()[number < 0][0]]
+            problem = f"label {stranger!r} is not in the manifest"
+            raise ManifestMismatchError(self.index_path, problem, _HINT)
         shard, offset, size = (table[name].to_numpy() for name in ("shard", "offset", "size"))
         outside = (shard < 0) | (shard >= len(self.shard_names)) | (offset < 0) | (size < 0)
         if outside.any():
             problem = f"{outside.sum()} rows of {split} lie outside of every shard"
             raise ManifestMismatchError(self.index_path, problem, _HINT)
-        return Rows(shard=shard, offset=offset, size=size, label=ours[label.indices.to_numpy()])
+        return Rows(shard=shard, offset=offset, size=size, label=number)
 
     def keys(self, split: str) -> NDArray[np.str_]:
         """The WebDataset key of each row.
@@ -244,7 +302,7 @@ class ShardSet:
 
     def _known(self, split: str) -> str:
         if split not in self.splits:
-            raise NoSuchSplitError(self.store.where, split, self.splits)
+            raise NoSuchSplitError(self.where, split, self.splits)
         return split
 
     def _table(self, split: str, columns: Sequence[str]) -> Any:
@@ -253,6 +311,7 @@ class ShardSet:
 
         path = self.index_path
         expected = self.num_images(split)
+        columns = [*columns, "label"] if self._lacks_labels and "label" not in columns else columns
         try:
             table = pq.read_table(
                 path,
@@ -267,7 +326,23 @@ class ShardSet:
             if column.null_count or str(column.type) != _TYPES[name]:
                 problem = f"its column {name} is {column.type}, or has gaps"
                 raise ManifestMismatchError(path, problem, _HINT)
+        table = self._of_our_labels(table)
         if table.num_rows != expected:
             problem = f"{table.num_rows} rows of {split}, not {expected} as its manifest says"
             raise ManifestMismatchError(path, problem, _HINT)
         return table
+
+    @property
+    def _lacks_labels(self) -> bool:
+        """Whether this is a view with fewer labels than its base."""
+        return self.base is not None and len(self.labels) < len(self.base.labels)
+
+    def _of_our_labels(self, table: Any) -> Any:
+        """Those rows of the index that a view does not leave out."""
+        if not self._lacks_labels:
+            return table
+        import pyarrow as pa
+
+        label = table["label"].unify_dictionaries().combine_chunks()
+        kept = np.isin(np.array(label.dictionary.to_pylist(), dtype=np.str_), self.labels)
+        return table.filter(pa.array(kept[label.indices.to_numpy()]))

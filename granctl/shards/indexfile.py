@@ -154,43 +154,25 @@ class IndexGroups:
 
         self.path = path
         self._groups: dict[int, list[int]] = {}
-        with self._checked():
-            self._file = pq.ParquetFile(path)
-            for group in range(self._file.num_row_groups):
-                shard = self._shard_of(group)
+        with self._checked(), pq.ParquetFile(path) as file:
+            self._metadata = file.metadata
+            for group in range(file.num_row_groups):
+                shard = _shard_of(file, group)
                 if shard is not None:
                     self._groups.setdefault(shard, []).append(group)
 
-    def _shard_of(self, group: int) -> int | None:
-        """The shard whose rows a row group holds; None where it is empty.
-
-        Raises:
-            ValueError: it holds rows of several.
-        """
-        found = self._file.metadata.row_group(group)
-        if not found.num_rows:
-            return None
-        said = found.column(self._file.schema_arrow.names.index("shard")).statistics
-        if said is not None and said.has_min_max:
-            least, most = said.min, said.max
-        else:
-            column = self._file.read_row_group(group, ["shard"])["shard"].to_numpy()
-            least, most = column.min(), column.max()
-        if least != most:
-            raise ValueError(f"row group {group} holds rows of several shards")
-        return int(least)
-
     def rows(self, shard: int, columns: Sequence[str] | None = None) -> Any:
-        """The rows of one shard: a pyarrow table; None where it has none.
+        """The rows of one shard: a pyarrow table.
 
         Raises:
             ManifestMismatchError: the index is damaged.
         """
-        groups = self._groups.get(shard)
-        if not groups:
-            return None
-        with self._checked():
-            return self._file.read_row_groups(groups, columns=columns, use_threads=False)
+        import pyarrow.parquet as pq
+
+        groups = self._groups.get(shard, [])
+        # Opened for each shard: worker processes must not share a place in a file.
+        with self._checked(), pq.ParquetFile(self.path, metadata=self._metadata) as file:
+            return file.read_row_groups(groups, columns=columns, use_threads=False)
 
     @contextmanager
     def _checked(self) -> Iterator[None]:
@@ -200,3 +182,23 @@ class IndexGroups:
             yield
         except (pa.ArrowException, OSError, KeyError, ValueError) as error:
             raise ManifestMismatchError(self.path, f"cannot be read ({error})", _HINT) from error
+
+
+def _shard_of(file: Any, group: int) -> int | None:
+    """The shard whose rows a row group holds; None where it is empty.
+
+    Raises:
+        ValueError: it holds rows of several.
+    """
+    found = file.metadata.row_group(group)
+    if not found.num_rows:
+        return None
+    said = found.column(file.schema_arrow.names.index("shard")).statistics
+    if said is not None and said.has_min_max:
+        least, most = said.min, said.max
+    else:
+        column = file.read_row_group(group, ["shard"])["shard"].to_numpy()
+        least, most = column.min(), column.max()
+    if least != most:
+        raise ValueError(f"row group {group} holds rows of several shards")
+    return int(least)

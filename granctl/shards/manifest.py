@@ -37,9 +37,13 @@ def manifest_faults(manifest: Mapping[str, Any]) -> list[str]:
 
 
 def _faults(manifest: Mapping[str, Any]) -> Iterator[str]:
-    for name in ("digest", "content_digest", "source"):
-        if not isinstance(manifest.get(name), str):
-            yield f"{name} is no text"
+    yield from _text_faults("", manifest, ("digest", "source"))
+    if "view" not in manifest:
+        yield from _text_faults("", manifest, ("content_digest",))
+    elif not isinstance(manifest["view"], dict):
+        yield "view is no object"
+    else:
+        yield from _text_faults("view.", manifest["view"], ("path", "beside", "content_digest"))
     if not _is_count(manifest.get("bad_images")):
         yield "bad_images is no count"
     labels = manifest.get("labels")
@@ -55,6 +59,12 @@ def _faults(manifest: Mapping[str, Any]) -> Iterator[str]:
         yield from _classes_faults(f"also.{name}", classes, len(labels))
     yield from _shard_faults(manifest.get("shards"))
     yield from _split_faults(manifest.get("splits"), len(labels))
+
+
+def _text_faults(where: str, record: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
+    for name in names:
+        if not isinstance(record.get(name), str):
+            yield f"{where}{name} is no text"
 
 
 def _classes_faults(where: str, classes: Any, num_labels: int) -> Iterator[str]:

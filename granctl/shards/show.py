@@ -27,7 +27,7 @@ def describe(shards: ShardSet) -> dict[str, Any]:
     return {
         "kind": "shards",
         "schema": 1,
-        "path": shards.store.where,
+        "path": shards.where,
         "digest": shards.manifest["digest"],
         "content_digest": shards.digest,
         "images": sum(split["images"] for split in splits.values()),
@@ -73,13 +73,23 @@ def describe_image(shards: ShardSet, key: str) -> dict[str, Any]:
     except (pa.ArrowException, OSError) as error:
         hint = "make it again with `granctl shards build`"
         raise ManifestMismatchError(path, f"cannot be read ({error})", hint) from error
-    if not found:
-        raise NoSuchKeyError(shards.store.where, key)
+    if not found or found[0]["label"] not in shards.labels:  # a view leaves labels out
+        raise NoSuchKeyError(shards.where, key)
     row: dict[str, Any] = found[0]
     sidecar = _sidecar(shards, row)
+    if shards.base is not None:
+        sidecar = _classes_of_view(shards, row["label"]) | {"source": sidecar["source"]}
     row["shard"] = shards.shard_names[row["shard"]]
     tar = f"{shards.store.where}/{row['shard']}"
     return {"kind": "image", "schema": 1, "path": tar, **row, **sidecar}
+
+
+def _classes_of_view(shards: ShardSet, label: str) -> dict[str, Any]:
+    """What `.json` would say of classes, had the view shards of its own."""
+    number = shards.labels.index(label)
+    also = shards.manifest.get("also", {})
+    further = {f"classes_{name}": theirs["of_label"][number] for name, theirs in also.items()}
+    return {"classes": shards.manifest["classes"]["of_label"][number], **further}
 
 
 def _sidecar(shards: ShardSet, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,7 +100,8 @@ def _sidecar(shards: ShardSet, row: Mapping[str, Any]) -> dict[str, Any]:
     try:
         size = int(opened.read(0, header_at, BLOCK)[124:135], 8)
         value = json.loads(opened.read(0, header_at + BLOCK, size))
-        return {"classes": value["classes"], "source": value["source"]}
+        further = {name: value[name] for name in value if name.startswith("classes_")}
+        return {"classes": value["classes"], **further, "source": value["source"]}
     except (ValueError, KeyError) as error:
         hint = "make it again with `granctl shards build`"
         problem = f"{row['key']}.json is damaged ({error})"

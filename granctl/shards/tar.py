@@ -30,9 +30,8 @@ _TIME = b"00000000000\0"
 _BLANK_SUM = b"        "
 _MAGIC = b"ustar\x0000"
 _SIZE_AT, _SUM_AT = 124, 148
-_JSON_SLACK = 64
+JSON_SLACK = 64
 """Spaces that a JSON member has at least, so that more classes fit in later."""
-_SOURCE = b',"source":'
 
 
 def padded(size: int) -> int:
@@ -118,18 +117,25 @@ def json_payload(head: bytes, source: str) -> bytes:
 
 def json_padded(text: bytes) -> bytes:
     """The text with as many spaces as a new `.json` member has."""
-    return text.ljust(padded(len(text) + _JSON_SLACK))
+    return text.ljust(padded(len(text) + JSON_SLACK))
 
 
-def json_source(payload: bytes) -> bytes | None:
+def json_mark(label: str) -> bytes:
+    """What stands before the source in the `.json` member of every image of this label.
+
+    The quotes of a text inside JSON are escaped, so it stands nowhere else.
+    """
+    return b'"label":' + json.dumps(label, ensure_ascii=False).encode() + b',"source":'
+
+
+def json_source(payload: bytes, mark: bytes) -> bytes | None:
     """What follows the head in a `.json` member: its source as JSON and the closing brace.
 
-    None: it is not of the form of `json_payload`. The quotes of a text inside JSON are escaped, so
-    the name of the field stands nowhere else.
+    None: it is not of the form of `json_payload`, or of another label than that of the mark.
     """
-    _, found, rest = payload.partition(_SOURCE)
+    _, found, rest = payload.partition(mark)
     tail = rest.rstrip(b" ")
-    return tail if found and tail[:1] == b'"' and tail[-2:] == b'"}' else None
+    return tail if found and len(tail) > 2 and tail[:1] == b'"' and tail[-2:] == b'"}' else None
 
 
 def label_members(
@@ -160,7 +166,7 @@ def json_sizes(
         head_lengths: int64, shape (n,): bytes of its `json_head`.
         source_lengths: int64, shape (n,): bytes of its source as a JSON string without quotes.
     """
-    blocks = -(-(head_lengths + source_lengths + 3 + _JSON_SLACK) // BLOCK)
+    blocks = -(-(head_lengths + source_lengths + 3 + JSON_SLACK) // BLOCK)
     return blocks * BLOCK
 
 
