@@ -2,7 +2,7 @@
 
 <shard set>/.relabel/
   journal.json        which relabel, and the manifest that the set had; written first
-  train-000000.bin    sources of the images of a shard, written before its first byte is changed
+  train-000000-0.bin  sources of some images of a shard, written before their members are changed
   train-000000.done   the shard is changed and on the disk
 
 The manifest is removed before the first byte of a shard is changed, so that nothing takes the set
@@ -97,8 +97,8 @@ def is_done(folder: Path, stem: str) -> bool:
     return (folder / JOURNAL_NAME / f"{stem}.done").is_file()
 
 
-def write_sources(folder: Path, stem: str, sources: Sequence[bytes]) -> None:
-    """Keeps what cannot be found again once the shard is half changed.
+def write_sources(folder: Path, stem: str, part: int, sources: Sequence[bytes]) -> None:
+    """Keeps what cannot be found again once a part of a shard is half changed.
 
     Raises:
         OutputNotWritableError: no space, read-only, no permission.
@@ -107,20 +107,26 @@ def write_sources(folder: Path, stem: str, sources: Sequence[bytes]) -> None:
         "bytes": np.frombuffer(b"".join(sources), dtype=np.uint8),
         "lengths": np.fromiter(map(len, sources), np.int64, len(sources)),
     }
-    write_arrays(folder / JOURNAL_NAME / f"{stem}.bin", {}, arrays)
+    write_arrays(_part_path(folder, stem, part), {}, arrays)
 
 
-def find_sources(folder: Path, stem: str) -> list[bytes] | None:
-    """What was kept of a shard; None: it was not changed yet."""
-    found = load_arrays(folder / JOURNAL_NAME / f"{stem}.bin")
+def find_sources(folder: Path, stem: str, part: int) -> list[bytes] | None:
+    """What was kept of a part of a shard; None: it was not changed yet."""
+    found = load_arrays(_part_path(folder, stem, part))
     if found is None:
         return None
     raw, ends = found[1]["bytes"].tobytes(), np.cumsum(found[1]["lengths"]).tolist()
     return [raw[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
 
 
-def mark_done(folder: Path, stem: str) -> None:
-    """The shard is changed and on the disk."""
-    path = folder / JOURNAL_NAME / f"{stem}.bin"
+def mark_done(folder: Path, stem: str, parts: int) -> None:
+    """The shard is changed and on the disk; its parts are needed no more."""
+    path = folder / JOURNAL_NAME / f"{stem}.done"
     with writing(path):
-        os.replace(path, path.with_suffix(".done"))
+        path.touch()
+        for part in range(parts):
+            _part_path(folder, stem, part).unlink(missing_ok=True)
+
+
+def _part_path(folder: Path, stem: str, part: int) -> Path:
+    return folder / JOURNAL_NAME / f"{stem}-{part}.bin"

@@ -75,8 +75,10 @@ def headers(keys: NDArray[np.int64], extension: str, sizes: NDArray[np.int64]) -
     rows = np.tile(template, (len(keys), 1))
     rows[:, :KEY_DIGITS] = _digits(keys, 10 ** np.arange(KEY_DIGITS)[::-1], 10)
     rows[:, _SIZE_AT : _SIZE_AT + 11] = _digits(sizes, 8 ** np.arange(11)[::-1], 8)
-    rows[:, _SUM_AT : _SUM_AT + 8] = np.frombuffer(_BLANK_SUM, dtype=np.uint8)
-    sums = rows.sum(axis=1, dtype=np.int64)
+    # The template's own sum, and what the digits add to its zeros: 20 of 512 bytes.
+    sums = np.full(len(keys), int(template[_SUM_AT : _SUM_AT + 6].tobytes(), 8))
+    for digits in (rows[:, :KEY_DIGITS], rows[:, _SIZE_AT : _SIZE_AT + 11]):
+        sums += digits.sum(axis=1, dtype=np.int64) - ord("0") * digits.shape[1]
     rows[:, _SUM_AT : _SUM_AT + 6] = _digits(sums, 8 ** np.arange(6)[::-1], 8)
     rows[:, _SUM_AT + 6] = 0
     return rows
@@ -85,6 +87,12 @@ def headers(keys: NDArray[np.int64], extension: str, sizes: NDArray[np.int64]) -
 def _digits(numbers: NDArray[np.int64], places: NDArray[np.int64], base: int) -> NDArray[np.uint8]:
     """The digits as ASCII; uint8, shape (n, len(places))."""
     return (numbers[:, None] // places % base + ord("0")).astype(np.uint8)
+
+
+def size_in(header: bytes) -> int:
+    """The size of a member, as a header that granctl wrote says it; -1 where it says none."""
+    digits = header[_SIZE_AT : _SIZE_AT + 11]
+    return int(digits, 8) if digits.isdigit() else -1
 
 
 def member(name: str, content: bytes) -> bytes:

@@ -43,7 +43,7 @@ from granctl.shards.journal import (
     write_sources,
 )
 from granctl.shards.pool import Tell, Teller, over_shards
-from granctl.shards.relabel.members import CHUNK, Labelling, Members, members_of, read_tails
+from granctl.shards.relabel.members import Labelling, Members, members_of, read_tails
 from granctl.shards.relabel.relabelling import Relabelling, relabelling_of
 from granctl.shards.relabel.relabelspec import RelabelSpec
 from granctl.shards.store import Folder, url_of
@@ -209,52 +209,34 @@ class _Job:
             progress.finish()
 
     def _relabel(self, number: int, tell: Tell) -> None:
-        """Relabels one shard; once its journal is there, the shard itself is not read any more."""
-        path = self.folder / self.shards[number]["name"]
-        members, sources = self.members(number), find_sources(self.folder, path.stem)
+        """Relabels one shard, part by part."""
+        path, parts = self.folder / self.shards[number]["name"], 0
         with _open_shard(path, os.O_RDWR) as handle, writing(path):
-            if sources is None:
-                sources, changes = self._read(str(path), handle, members)
-                if not changes.any():
-                    tell(len(members), 0, 0)
-                    return
-                write_sources(self.folder, path.stem, sources)
-            else:
-                changes = np.ones(len(members), dtype=np.bool_)
-            self._write(handle, members, sources, changes, tell)
-            os.fsync(handle)
-        mark_done(self.folder, path.stem)
+            for parts, members in enumerate(self.members(number).parts(), start=1):
+                written = self._relabel_part(path, handle, parts - 1, members)
+                tell(len(members), written, 0)
+            os.fdatasync(handle)  # bytes changed, and neither sizes nor places
+        mark_done(self.folder, path.stem, parts)
 
-    def _read(
-        self, path: str, handle: int, members: Members
-    ) -> tuple[list[bytes], NDArray[np.bool_]]:
-        """The source of each image, and whether its members become other ones."""
-        sources, changes = list[bytes](), list[bool]()
-        for part in members.parts():
-            old = read_tails(path, handle, part)
-            ours = self.labelling.sources(path, part, old)
-            new = self.labelling.fitting_tails(part, ours)
-            sources += ours
-            changes += [a != b for a, b in zip(old, new, strict=True)]
-        return sources, np.array(changes, dtype=np.bool_)
+    def _relabel_part(self, path: Path, handle: int, part: int, members: Members) -> int:
+        """Writes the members that become other ones; returns how many bytes.
 
-    def _write(
-        self,
-        handle: int,
-        members: Members,
-        sources: list[bytes],
-        changes: NDArray[np.bool_],
-        tell: Tell,
-    ) -> None:
-        for first, part in zip(range(0, len(members), CHUNK), members.parts(), strict=True):
-            ours = sources[first : first + CHUNK]
-            written = 0
-            tails = self.labelling.fitting_tails(part, ours)
-            places = part.tails.tolist()
-            for i in np.flatnonzero(changes[first : first + CHUNK]).tolist():
-                write_at(handle, tails[i], places[i])
-                written += len(tails[i])
-            tell(len(part), written, 0)
+        Once the sources are in the journal they are not read from the shard any more.
+        """
+        kept, old = find_sources(self.folder, path.stem, part), None
+        if kept is None:
+            old = read_tails(str(path), handle, members)
+            sources = self.labelling.sources(str(path), members, old)
+        else:
+            sources = kept
+        new = self.labelling.fitting_tails(members, sources)
+        changed = [i for i in range(len(new)) if old is None or new[i] != old[i]]
+        if kept is None and changed:
+            write_sources(self.folder, path.stem, part, sources)
+        places = members.tails.tolist()
+        for i in changed:
+            write_at(handle, new[i], places[i])
+        return sum(len(new[i]) for i in changed)
 
 
 @contextmanager
