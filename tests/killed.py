@@ -1,8 +1,8 @@
 """Commands that die by SIGKILL at a chosen step, and the same command again.
 
 A step is a call that changes what is on the disk or makes it last: a write at a place of a file
-(before it, and when it is written but for its end), a copy in the kernel, a sync, a rename (before and
-after it), a removal; and calls that a test adds.
+(before it, and when it is written but for its end), a copy in the kernel, a sync, a rename (before
+and after it), a removal; and calls that a test adds.
 One process imports granctl once and is forked for each command, so that a kill costs a tenth of a
 second.
 """
@@ -131,14 +131,18 @@ class Killer:
         return Done(code, log.read_text(), int(steps.read_text()) if steps.exists() else 0)
 
 
+def nothing(_: Path) -> None:
+    """Does nothing."""
+
+
 def check_kills(
     killer: Killer,
     arguments: Sequence[object],
     tmp_path: Path,
     seed: int,
     num: int,
-    begin: Callable[[Path], None] = lambda folder: None,
-    look: Callable[[Path], None] = lambda folder: None,
+    begin: Callable[[Path], None] = nothing,
+    look: Callable[[Path], None] = nothing,
 ) -> dict[str, bytes]:
     """Kills a command at `num` random steps; the same command again must end with the same bytes.
 

@@ -61,19 +61,26 @@ def materialise(
         ShardCorruptError: a shard is not as its index says.
         WorkerDiedError: a worker process was killed.
     """
-    if folder_state(folder, relabelling.digest) == "absent":
+    state = folder_state(folder, relabelling.digest)
+    if state == "whole":  # it may be the base itself, whose lock must not be waited for twice
+        return _found_whole(folder, relabelling)
+    if state == "absent":
         begin_folder(folder, relabelling.digest, relabelling.identity, relabelling.inputs)
     with making_alone(folder, progress), making_together(relabelling.base.root):
         if folder_state(folder, relabelling.digest) == "whole":
-            manifest = read_json(folder / MANIFEST_NAME)
-            shutil.rmtree(folder / PARTS_NAME, ignore_errors=True)
-            return relabelling.artefact(folder, "materialise", manifest, made=False)
+            return _found_whole(folder, relabelling)
         job = _Job(folder, relabelling)
         _write_missing(job, workers, progress)
         manifest = _finish(job)
         finish_folder(folder, manifest)
         shutil.rmtree(folder / PARTS_NAME, ignore_errors=True)
     return relabelling.artefact(folder, "materialise", manifest, made=True)
+
+
+def _found_whole(folder: Path, relabelling: Relabelling) -> Artefact:
+    shutil.rmtree(folder / PARTS_NAME, ignore_errors=True)
+    manifest = read_json(folder / MANIFEST_NAME)
+    return relabelling.artefact(folder, "materialise", manifest, made=False)
 
 
 class _Job:
