@@ -33,7 +33,7 @@ from granctl.errors import (
     listing,
 )
 from granctl.files import read_json
-from granctl.shards.indexfile import ContentHasher, IndexGroups
+from granctl.shards.indexfile import ContentHasher, IndexGroups, texts
 from granctl.shards.journal import check_no_journal
 from granctl.shards.manifest import manifest_faults
 from granctl.shards.source.listing import SPLITS
@@ -192,8 +192,7 @@ class ShardSet:
         hasher, groups = ContentHasher(self.labels), IndexGroups(self.index_path)
         for number, shard in enumerate(self.manifest["shards"]):
             rows = self._of_our_labels(groups.rows(number, ["label", "checksum"]))
-            names, checksums = rows["label"].to_pylist(), rows["checksum"].to_pylist()
-            hasher.update(shard["split"], names, checksums)
+            hasher.update(shard["split"], texts(rows["label"]), texts(rows["checksum"]))
         return hasher.hexdigest()
 
     @cached_property
@@ -289,7 +288,7 @@ class ShardSet:
             NoSuchSplitError: there is no such split.
             ManifestMismatchError: the index is damaged.
         """
-        return np.array(self._table(split, ["key"])["key"].to_pylist(), dtype=np.str_)
+        return np.array(texts(self._table(split, ["key"])["key"]), dtype=np.str_)
 
     def checksums(self, split: str) -> NDArray[np.bytes_]:
         """The xxh3-128 of each row's image bytes: shape (N,), dtype S32, 32 hex digits.
@@ -298,7 +297,7 @@ class ShardSet:
             NoSuchSplitError: there is no such split.
             ManifestMismatchError: the index is damaged.
         """
-        return np.array(self._table(split, ["checksum"])["checksum"].to_pylist(), dtype="S32")
+        return np.array(texts(self._table(split, ["checksum"])["checksum"]), dtype="S32")
 
     def _known(self, split: str) -> str:
         if split not in self.splits:
@@ -342,7 +341,14 @@ class ShardSet:
         if not self._lacks_labels:
             return table
         import pyarrow as pa
+        import pyarrow.compute as pc
 
         label = table["label"].unify_dictionaries().combine_chunks()
-        kept = np.isin(np.array(label.dictionary.to_pylist(), dtype=np.str_), self.labels)
+        kept = pc.is_in(label.dictionary, self._label_set).to_numpy(zero_copy_only=False)
         return table.filter(pa.array(kept[label.indices.to_numpy()]))
+
+    @cached_property
+    def _label_set(self) -> Any:
+        import pyarrow as pa
+
+        return pa.array(self.labels, pa.string())

@@ -55,8 +55,8 @@ def diff_shards(
         "images": found["images"],
         "changed": {**found["changed"], **classes},
         "labels": {
-            "only_a": [label for label in a.labels if label not in set(b.labels)],
-            "only_b": [label for label in b.labels if label not in set(a.labels)],
+            "only_a": sorted({*a.labels} - {*b.labels}),
+            "only_b": sorted({*b.labels} - {*a.labels}),
         },
         "shards": _shards(a, b, progress, names, read_bytes=read_bytes),
         "examples": {**found["examples"], "classes": examples},

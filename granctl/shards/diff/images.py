@@ -12,7 +12,7 @@ from granctl.errors import ManifestMismatchError
 from granctl.progress import Progress
 from granctl.shards.diff.matching import Images
 from granctl.shards.index import ShardSet
-from granctl.shards.indexfile import IndexGroups
+from granctl.shards.indexfile import IndexGroups, texts
 from granctl.shards.source.listing import SPLITS
 
 _DIGITS = np.full(256, 255, dtype=np.uint8)
@@ -75,7 +75,7 @@ class ImageList:
         rows = self._groups.rows(shard, [column, "label"])
         if self._shards.base is None:
             return rows
-        return rows.filter(pa.array([label in self._ours for label in rows["label"].to_pylist()]))
+        return rows.filter(pa.array([label in self._ours for label in texts(rows["label"])]))
 
     def _labels(self, column: Any) -> NDArray[np.int32]:
         label = column.unify_dictionaries().combine_chunks()

@@ -14,6 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_PART_IMAGES = 1 << 22
+"""Images of both sets that are sorted at once: those whose checksums have one remainder."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Images:
@@ -46,26 +49,34 @@ def matched(a: Images, b: Images) -> Matching:
     """Pairs equal images, each with at most one."""
     num = min(len(a), len(b))
     same = np.ones(num, dtype=np.bool_)
-    for ours, theirs in zip(_keys(a), _keys(b), strict=True):
-        same &= ours[:num] == theirs[:num]
+    for field in ("high", "low", "label", "split"):
+        same &= getattr(a, field)[:num] == getattr(b, field)[:num]
     # Sets that differ little have most images at the same place: those need no sorting.
-    pairs_a = pairs_b = np.flatnonzero(same)
-    left_a, left_b = _without(len(a), pairs_a), _without(len(b), pairs_b)
-    for num_keys in (3, 2):
-        keys_a = [key[left_a] for key in _keys(a)[:num_keys]]
-        keys_b = [key[left_b] for key in _keys(b)[:num_keys]]
-        found_a, found_b = _paired(keys_a, keys_b)
-        pairs_a = np.concatenate([pairs_a, left_a[found_a]])
-        pairs_b = np.concatenate([pairs_b, left_b[found_b]])
-        left_a, left_b = np.delete(left_a, found_a), np.delete(left_b, found_b)
+    pairs = [(np.flatnonzero(same), np.flatnonzero(same))]
+    left = [_without(len(one), pairs[0][0]) for one in (a, b)]
+    num_parts = 1 + (len(left[0]) + len(left[1])) // _PART_IMAGES
+    only_a, only_b = list[NDArray[np.int64]](), list[NDArray[np.int64]]()
+    for part in range(num_parts):
+        ours, theirs = (
+            rest[one.high[rest] % np.uint64(num_parts) == part]
+            for one, rest in zip((a, b), left, strict=True)
+        )
+        for num_keys in (3, 2):
+            found_a, found_b = _paired(_keys(a, ours)[:num_keys], _keys(b, theirs)[:num_keys])
+            pairs.append((ours[found_a], theirs[found_b]))
+            ours, theirs = np.delete(ours, found_a), np.delete(theirs, found_b)
+        only_a.append(ours)
+        only_b.append(theirs)
+    pairs_a, pairs_b = (np.concatenate(side) for side in zip(*pairs, strict=True))
     order = np.argsort(pairs_a, kind="stable")
-    return Matching(a=pairs_a[order], b=pairs_b[order], only_a=left_a, only_b=left_b)
+    rest_a, rest_b = np.sort(np.concatenate(only_a)), np.sort(np.concatenate(only_b))
+    return Matching(a=pairs_a[order], b=pairs_b[order], only_a=rest_a, only_b=rest_b)
 
 
-def _keys(images: Images) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """The checksum's halves, and label and split as one number."""
-    both = images.label.astype(np.int64) << 8 | images.split
-    return images.high, images.low, both
+def _keys(images: Images, which: NDArray[np.int64]) -> list[NDArray[Any]]:
+    """The checksum's halves, and label and split as one number, of some images."""
+    both = images.label[which].astype(np.int64) << 8 | images.split[which]
+    return [images.high[which], images.low[which], both]
 
 
 def _without(num: int, those: NDArray[np.int64]) -> NDArray[np.int64]:

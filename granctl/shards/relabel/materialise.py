@@ -29,7 +29,7 @@ from granctl.shards.build.finish import BAD_NAME
 from granctl.shards.build.planfile import PARTS_NAME
 from granctl.shards.copying import copy_span, write_at
 from granctl.shards.index import INDEX_NAME, index_record
-from granctl.shards.indexfile import IndexGroups, writing_index
+from granctl.shards.indexfile import IndexGroups, texts, writing_index
 from granctl.shards.pool import Tell, Teller, over_shards
 from granctl.shards.relabel.members import Labelling, Members, members_of, read_tails
 from granctl.shards.relabel.relabelling import Relabelling
@@ -111,7 +111,7 @@ class _Job:
     def kept_rows(self, number: int) -> NDArray[np.bool_]:
         """Which images of a shard of the base stay."""
         rows = self.groups.rows(number, ["label"])
-        labels = [self.number_of_label[label] for label in rows["label"].to_pylist()]
+        labels = [self.number_of_label[label] for label in texts(rows["label"])]
         kept: NDArray[np.bool_] = self.kept[np.array(labels, dtype=np.int64)]
         return kept
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from granctl.errors import ShardCorruptError
+from granctl.shards.indexfile import texts
 from granctl.shards.relabel.relabelling import Relabelling
 from granctl.shards.tar import (
     BLOCK,
@@ -89,8 +90,8 @@ def members_of(path: str, rows: Any, number_of_label: dict[str, int], num_bytes:
     if len(begins) and (begins[0] != 0 or (contents < BLOCK).any() or (contents % BLOCK).any()):
         raise ShardCorruptError(path, "its index does not fit to its size")
     try:
-        keys = np.array(rows["key"].to_pylist(), dtype=np.str_).astype(np.int64)
-        labels = [number_of_label[label] for label in rows["label"].to_pylist()]
+        keys = np.array(texts(rows["key"]), dtype=np.str_).astype(np.int64)
+        labels = [number_of_label[label] for label in texts(rows["label"])]
     except (ValueError, KeyError) as error:
         problem = f"its index has a key or a label that granctl did not write ({error})"
         raise ShardCorruptError(path, problem) from error
