@@ -8,10 +8,10 @@ from pathlib import Path
 from granctl.errors import BadOptionError
 from granctl.processes import default_workers
 from granctl.progress import Progress
-from granctl.shards.build.buildspec import ClassLookup
+from granctl.shards.classes import ClassLookup
 from granctl.shards.relabel.relabel import relabel_shards
 from granctl.shards.relabel.relabelspec import How, RelabelSpec
-from granctl.study.building import class_lookup
+from granctl.study.classlookup import class_lookup
 from granctl.workspace import Artefact, Workspace
 
 

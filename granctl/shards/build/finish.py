@@ -15,13 +15,13 @@ from granctl.progress import Progress
 from granctl.provenance import provenance
 from granctl.shards.build.pack import Part, find_part, part_rows
 from granctl.shards.build.plan import PlannedShard
-from granctl.shards.build.planfile import PARTS_NAME, Plan
+from granctl.shards.build.planfile import Plan
 from granctl.shards.index import INDEX_NAME, SCHEMA, index_record
 from granctl.shards.indexfile import IndexCounts, writing_index
+from granctl.shards.setfiles import BAD_NAME, PARTS_NAME
 from granctl.shards.source.listing import SPLITS
 from granctl.workspace import finish_folder
 
-BAD_NAME = "bad.csv"
 NOT_READ = "not-read"
 """Code in bad.csv of what is never read: links, devices, unsafe names, cut-off members of tars."""
 

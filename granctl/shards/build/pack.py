@@ -21,9 +21,9 @@ from granctl.errors import ManifestMismatchError
 from granctl.files import replacing
 from granctl.shards.build.audit import Audit, Depth, audit, quiet_decoder
 from granctl.shards.build.plan import PlannedShard
-from granctl.shards.build.planfile import PARTS_NAME
 from granctl.shards.build.recode import Recode, recoded
 from granctl.shards.build.structure import Remark
+from granctl.shards.setfiles import PARTS_NAME
 from granctl.shards.source.listing import Source
 from granctl.shards.tar import (
     BLOCK,

@@ -20,15 +20,17 @@ from granctl.errors import (
 )
 from granctl.files import check_space, remove_temporaries
 from granctl.progress import Progress
-from granctl.shards.build.buildspec import BuildSpec, ClassLookup, OnBadImage
+from granctl.shards.build.buildspec import BuildSpec, OnBadImage
 from granctl.shards.build.finish import check_bad_images, finish
 from granctl.shards.build.pack import Packing, find_part
 from granctl.shards.build.packers import pack_all
 from granctl.shards.build.plan import PlannedShard
-from granctl.shards.build.planfile import PARTS_NAME, Plan, check_folder, read_plan
+from granctl.shards.build.planfile import Plan, check_folder, read_plan
 from granctl.shards.build.planning import found_plan, open_asked, plan_of, reopened
+from granctl.shards.classes import ClassLookup
 from granctl.shards.index import ShardSet
 from granctl.shards.pool import Teller
+from granctl.shards.setfiles import PARTS_NAME
 from granctl.shards.source.listing import Source
 from granctl.workspace import (
     MANIFEST_NAME,

@@ -24,15 +24,13 @@ from granctl.errors import ShardCorruptError
 from granctl.files import check_space, read_json, replacing
 from granctl.progress import Progress
 from granctl.shards.arraycache import load_arrays, write_arrays
-from granctl.shards.build.duplicates_file import DUPLICATES_NAME
-from granctl.shards.build.finish import BAD_NAME
-from granctl.shards.build.planfile import PARTS_NAME
 from granctl.shards.copying import copy_span, write_at
 from granctl.shards.index import INDEX_NAME, index_record
 from granctl.shards.indexfile import IndexGroups, texts, writing_index
 from granctl.shards.pool import Tell, Teller, over_shards
 from granctl.shards.relabel.members import Labelling, Members, members_of, read_tails
 from granctl.shards.relabel.relabelling import Relabelling
+from granctl.shards.setfiles import BAD_NAME, DUPLICATES_NAME, PARTS_NAME
 from granctl.shards.tar import BLOCK, END_BYTES
 from granctl.workspace import MANIFEST_NAME, Artefact, begin_folder, finish_folder, folder_state
 

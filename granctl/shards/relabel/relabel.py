@@ -11,7 +11,6 @@ from granctl.shards.relabel.materialise import materialise
 from granctl.shards.relabel.relabelling import relabelling_of
 from granctl.shards.relabel.relabelspec import RelabelSpec
 from granctl.shards.relabel.view import make_view
-from granctl.shards.remote.download import fetched_source
 from granctl.shards.store import url_of
 from granctl.workspace import Artefact, Workspace, slug
 
@@ -38,6 +37,8 @@ def relabel_shards(
     if spec.how == "view":
         return make_view(folder.absolute(), relabelling)
     if url_of(relabelling.base.where) is not None:
+        from granctl.shards.remote.download import fetched_source
+
         here, _ = fetched_source(relabelling.base.where, progress)
         relabelling = dataclasses.replace(relabelling, base=ShardSet.open(here))
     return materialise(folder.absolute(), relabelling, workers, progress)

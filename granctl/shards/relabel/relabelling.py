@@ -15,7 +15,7 @@ from typing import Any
 from granctl.errors import LabelsNotInMapError, NothingKeptError
 from granctl.provenance import digest as digest_of
 from granctl.provenance import provenance
-from granctl.shards.build.buildspec import ClassLookup
+from granctl.shards.classes import ClassLookup
 from granctl.shards.index import SCHEMA, ShardSet
 from granctl.shards.manifest import classes_record
 from granctl.shards.relabel.relabelspec import How, RelabelSpec

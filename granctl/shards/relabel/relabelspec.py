@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from granctl.errors import BadOptionError
-from granctl.shards.build.buildspec import ClassLookup
+from granctl.shards.classes import ClassLookup
 
 How = Literal["view", "materialise", "in-place"]
 

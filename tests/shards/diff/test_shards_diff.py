@@ -18,8 +18,9 @@ from servers import RangeServer
 
 from granctl.errors import ManifestMismatchError
 from granctl.progress import Silent
-from granctl.shards.build.buildspec import BuildSpec, ClassLookup
+from granctl.shards.build.buildspec import BuildSpec
 from granctl.shards.build.write import build_shards
+from granctl.shards.classes import ClassLookup
 from granctl.shards.diff import matching
 from granctl.shards.diff.difference import diff_shards
 from granctl.shards.diff.matching import Images, matched, num_moved

@@ -15,7 +15,7 @@ from granctl.shards.build.write import BuildSpec, build_shards
 from granctl.shards.index import ShardSet
 from granctl.shards.relabel.relabel import relabel_shards
 from granctl.shards.relabel.relabelspec import RelabelSpec
-from granctl.study.building import class_lookup
+from granctl.study.classlookup import class_lookup
 from granctl.workspace import Artefact, Workspace
 
 Build = Callable[..., ShardSet]

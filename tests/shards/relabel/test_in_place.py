@@ -79,7 +79,7 @@ def test_way_back_ends_with_the_bytes_of_the_build(base, built, relabelled):
 
 def test_build_does_not_take_a_relabelled_set_for_its_own(built, relabelled, images, tmp_path):
     """The set in the build's own place has other classes now: exit 2, and nothing is written."""
-    from granctl.study.building import class_lookup
+    from granctl.study.classlookup import class_lookup
 
     shards = built(PLAIN)
     relabelled(shards, SEVERAL, "in-place")

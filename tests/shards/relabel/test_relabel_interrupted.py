@@ -17,7 +17,7 @@ from granctl.errors import RelabelUnfinishedError
 from granctl.progress import Silent
 from granctl.shards.build.write import BuildSpec, build_shards
 from granctl.shards.index import ShardSet
-from granctl.study.building import class_lookup
+from granctl.study.classlookup import class_lookup
 from granctl.workspace import Workspace
 
 OPTIONS = ("shards", "relabel", "--workers", 1, "--quiet")

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from relabelled_sets import image_of, said, samples, tars
 
 from granctl.progress import Silent
-from granctl.shards.build.buildspec import BuildSpec, ClassLookup
+from granctl.shards.build.buildspec import BuildSpec
 from granctl.shards.build.write import build_shards
+from granctl.shards.classes import ClassLookup
 from granctl.shards.index import ShardSet
 from granctl.shards.relabel.relabel import relabel_shards
 from granctl.shards.relabel.relabelspec import How, RelabelSpec
