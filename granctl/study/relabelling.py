@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,7 +43,12 @@ def relabel(
         GranctlError: as `class_lookup` and `relabel_shards`.
     """
     spec = RelabelSpec(
-        shards=shards, classes=class_lookup(labels), also=_further(also), how=how, out=out
+        shards=shards,
+        classes=class_lookup(labels),
+        also=_further(also),
+        how=how,
+        out=out,
+        again=_again(shards, labels, also),
     )
     return relabel_shards(workspace, spec, progress, workers or default_workers())
 
@@ -57,6 +63,14 @@ def way(*, materialise: bool, in_place: bool) -> How:
         problem = "shards are either written anew or changed where they are"
         raise BadOptionError("--materialise", problem, "leave out --materialise or --in-place")
     return "materialise" if materialise else "in-place" if in_place else "view"
+
+
+def _again(shards: Path, labels: Path, also: Sequence[str]) -> str:
+    """The relabel in place as a command that means the same from anywhere, and later."""
+    named = [text.partition("=") for text in also]
+    further = [f"--also={name}={Path(path).absolute()}" for name, _, path in named]
+    paths = ["--shards", str(shards.absolute()), "--labels", str(labels.absolute())]
+    return shlex.join(["granctl", "shards", "relabel", "--in-place", *paths, *further])
 
 
 def _further(also: Sequence[str]) -> dict[str, ClassLookup]:

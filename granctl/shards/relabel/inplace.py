@@ -87,7 +87,7 @@ def relabel_in_place(spec: RelabelSpec, workers: int, progress: Progress) -> Art
         job = _Job(folder, relabelling)
         if journal is None:
             job.check()
-            had, command = plain(opened.manifest), command_line()
+            had, command = plain(opened.manifest), spec.again or command_line()
             begin_journal(folder, Journal(digest=relabelling.digest, command=command, manifest=had))
         elif journal.digest != relabelling.digest:
             raise RelabelUnfinishedError(folder, journal.command)

@@ -31,6 +31,9 @@ class RelabelSpec:
     out: Path | None = None
     """The folder of what is made; None: in the workspace, by digest."""
 
+    again: str = ""
+    """The command that goes on with this one in place, as people type it; empty: that of now."""
+
     def check(self) -> None:
         """Checks the values.
 

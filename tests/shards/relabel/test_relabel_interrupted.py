@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -67,7 +67,8 @@ def looked_at(base: Path, labels: Path, folder: Path) -> None:
     if not (folder / "set/manifest.json").exists():
         with pytest.raises(RelabelUnfinishedError, match="relabelled in place") as caught:
             ShardSet.open(folder / "set")
-        assert "shards relabel --workers 1 --quiet --in-place" in caught.value.hint
+        again = f"shards relabel --in-place --shards {folder / 'set'} --labels {labels}"
+        assert again in caught.value.hint
         return
     before = json.loads((base / "manifest.json").read_text())
     wanted = (before["classes"]["labels_digest"], class_lookup(labels).digest)
@@ -128,15 +129,12 @@ def stopped(killer: Killer, base: Path, labels: Path, folder: Path) -> Path:
     return folder / "set"
 
 
-Refused = Callable[..., tuple[int, str]]
-
-
 def test_half_relabelled_set_is_refused_by_every_command(
     killer, base, narrow, wide, tmp_path, granctl
 ):
     """Show, diff, view, another relabel: exit 3 with the command to run again; a build too."""
     folder = stopped(killer, base, narrow, tmp_path / "stopped")
-    again = f"shards relabel --workers 1 --quiet --in-place --shards set --labels {narrow}"
+    again = f"granctl shards relabel --in-place --shards {folder} --labels {narrow}"
     for command in (
         ("show", "--shards", folder),
         ("diff", folder, base),
@@ -149,9 +147,17 @@ def test_half_relabelled_set_is_refused_by_every_command(
         assert f"{folder} is relabelled in place and not finished" in refused.err
         assert again in refused.err
     source = base.parents[2] / "shapes"
-    refused = granctl("shards", "build", "--source", source, "--shard-images", 7, "--out", folder)
-    assert refused.code == 3, refused.err
-    assert again in refused.err
+    for options in (
+        ("--source", source, "--shard-images", 7, "--out", folder),
+        ("--source", folder),
+        ("--source", folder, "--source-kind", "webdataset"),
+    ):
+        refused = granctl("shards", "build", *options)
+        assert refused.code == 3, refused.err
+        assert again in refused.err
+    words = again.removeprefix("granctl ").split()
+    assert granctl(*words).code == 0
+    assert ShardSet.open(folder).manifest["classes"]["num_classes"] == 401
 
 
 def base_map(tmp_path: Path) -> Path:
