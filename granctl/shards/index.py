@@ -30,9 +30,10 @@ from granctl.errors import (
     ManifestMismatchError,
     MissingInputError,
     NoSuchSplitError,
+    OutputNotWritableError,
     listing,
 )
-from granctl.files import read_json
+from granctl.files import read_json, write_bytes
 from granctl.shards.indexfile import ContentHasher, IndexGroups, texts
 from granctl.shards.journal import check_no_journal
 from granctl.shards.manifest import manifest_faults
@@ -54,6 +55,8 @@ _TYPES = {
     "checksum": "string",
 }
 _READ_BYTES = 1 << 22
+_KEPT_DIGEST = ".content-digest"
+_DIGEST_CHARS = 64
 _HINT = "make it again with `granctl shards build`"
 
 
@@ -107,8 +110,12 @@ class ShardSet:
             BaseGoneError, BaseChangedError: it is a view of a set that is not there any more.
             RemoteDownError: the URL cannot be read.
         """
+        return cls._open(path)
+
+    @classmethod
+    def _open(cls, path: Path | str, *, as_base: bool = False) -> ShardSet:
         if url_of(path) is not None:
-            return cls.of_store(store_of(path))
+            return cls.of_store(store_of(path), as_base=as_base)
         path = Path(path)
         if not path.exists():
             raise MissingInputError("shard set", path, "make one with `granctl shards build`")
@@ -117,11 +124,16 @@ class ShardSet:
             problem = f"not a whole shard set: it has no {MANIFEST_NAME}"
             hint = "if its build was stopped, run the same `granctl shards build` again"
             raise ManifestMismatchError(path, problem, hint)
-        return cls.of_manifest(path, read_json(path / MANIFEST_NAME), Folder(path))
+        manifest = read_json(path / MANIFEST_NAME)
+        return cls.of_manifest(path, manifest, Folder(path), as_base=as_base)
 
     @classmethod
-    def of_store(cls, store: Store) -> ShardSet:
+    def of_store(cls, store: Store, *, as_base: bool = False) -> ShardSet:
         """Opens the shard set of a store: that of a URL with limits of one's own, for example.
+
+        Args:
+            store: where it lies.
+            as_base: for a view, which may not be one of a view.
 
         Raises:
             ManifestMismatchError: it is no shard set, or an unfinished one.
@@ -133,11 +145,19 @@ class ShardSet:
             problem = f"not a whole shard set: it has no {MANIFEST_NAME}"
             hint = "check the URL; if its upload was stopped, run the same command again"
             raise ManifestMismatchError(store.where, problem, hint) from error
-        return cls.of_manifest(manifest.parent, read_json(manifest), store)
+        return cls.of_manifest(manifest.parent, read_json(manifest), store, as_base=as_base)
 
     @classmethod
-    def of_manifest(cls, root: Path, manifest: Mapping[str, Any], store: Store) -> ShardSet:
+    def of_manifest(
+        cls, root: Path, manifest: Mapping[str, Any], store: Store, *, as_base: bool = False
+    ) -> ShardSet:
         """The shard set of a manifest that was read.
+
+        Args:
+            root: the folder with the manifest.
+            manifest: what it says.
+            store: where the set lies.
+            as_base: for a view, which may not be one of a view.
 
         Raises:
             ManifestMismatchError: it is not one of a shard set, or damaged.
@@ -152,6 +172,9 @@ class ShardSet:
             raise ManifestMismatchError(where, f"damaged: {listing(faults)}", _HINT)
         if "view" not in manifest:
             return cls(root=root, manifest=manifest, store=store)
+        if as_base:
+            hint = "make the view of the set itself again: `granctl shards relabel`"
+            raise ManifestMismatchError(store.where, "a view cannot be one of a view", hint)
         base = cls._base_of(root, manifest["view"], store.where)
         theirs = {name: base.manifest[name] for name in ("shards", "index")}
         return cls(root=root, manifest={**manifest, **theirs}, store=base.store, base=base)
@@ -162,7 +185,7 @@ class ShardSet:
         places = [view["path"]] if url_of(view["path"]) else [view["path"], root / view["beside"]]
         for place in places:
             with suppress(MissingInputError):
-                base = cls.open(place)
+                base = cls._open(place, as_base=True)
                 break
         else:
             raise BaseGoneError(where, view["path"])
@@ -185,14 +208,20 @@ class ShardSet:
         """Content: the same images under the same labels in the same order and splits.
 
         The classes in `.cls` and `.json` are no part of it: a cut is looked up at reading. For a
-        view with fewer labels than its base the index is read, once: such a view is made without.
+        view with fewer labels than its base the index is read, as such a view is made without; the
+        digest is kept beside it.
         """
         if "content_digest" in self.manifest:
             return str(self.manifest["content_digest"])
+        kept = self.root / _KEPT_DIGEST
+        if kept.is_file() and len(found := kept.read_text()) == _DIGEST_CHARS:
+            return found
         hasher, groups = ContentHasher(self.labels), IndexGroups(self.index_path)
         for number, shard in enumerate(self.manifest["shards"]):
             rows = self._of_our_labels(groups.rows(number, ["label", "checksum"]))
             hasher.update(shard["split"], texts(rows["label"]), texts(rows["checksum"]))
+        with suppress(OutputNotWritableError):
+            write_bytes(kept, hasher.hexdigest().encode())
         return hasher.hexdigest()
 
     @cached_property

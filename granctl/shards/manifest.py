@@ -63,7 +63,7 @@ def _faults(manifest: Mapping[str, Any]) -> Iterator[str]:
 
 def _text_faults(where: str, record: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
     for name in names:
-        if not isinstance(record.get(name), str):
+        if not isinstance(record.get(name), str) or "\0" in record[name]:
             yield f"{where}{name} is no text"
 
 

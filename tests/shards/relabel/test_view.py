@@ -19,6 +19,7 @@ from granctl.errors import (
     BaseChangedError,
     BaseGoneError,
     ManifestMismatchError,
+    MissingInputError,
     NoSuchKeyError,
     NoTarsError,
 )
@@ -94,6 +95,21 @@ def test_view_without_drops_has_the_digest_of_its_base(built, relabelled):
     shards = built()
     assert ShardSet.open(relabelled(shards, SEVERAL).path).digest == shards.digest
     assert ShardSet.open(relabelled(shards, DROPS).path).digest != shards.digest
+
+
+def test_digest_of_a_view_with_drops_is_kept_beside_it(built, relabelled, tmp_path):
+    """The index is read for it once; where nothing can be written, each time."""
+    base = copy_of(built(), tmp_path / "base")
+    view = relabelled(base, DROPS).path
+    digest = ShardSet.open(view).digest
+    (base / "index.parquet").rename(base / "gone")
+    assert ShardSet.open(view).digest == digest
+    (view / ".content-digest").write_text("half")
+    with pytest.raises(MissingInputError, match="index of a shard set"):
+        _ = ShardSet.open(view).digest
+    (base / "gone").rename(base / "index.parquet")
+    assert ShardSet.open(view).digest == digest
+    assert not relabelled(base, DROPS).made
 
 
 def test_image_that_is_left_out_cannot_be_shown(built, relabelled):
@@ -242,6 +258,8 @@ def test_what_needs_tars_refuses_a_view(built, relabelled):
     [
         ("view", 3, "view is no object"),
         ("view", {"path": 1, "beside": "", "content_digest": ""}, "view.path is no text"),
+        ("view", {"path": "\0", "beside": "", "content_digest": ""}, "view.path is no text"),
+        ("view", {"path": "SELF", "beside": ".", "content_digest": ""}, "one of a view"),
         ("classes", {"num_classes": 1, "of_label": [[0]]}, "classes.of_label is no list"),
         ("also", {"x": {"num_classes": 1, "of_label": [["a"]] * 6}}, "also.x.of_label has"),
     ],
@@ -250,7 +268,8 @@ def test_damaged_manifest_of_a_view_is_told(built, relabelled, field, value, pro
     """Exit 3 with the field."""
     view = relabelled(built(), PLAIN).path
     manifest = json.loads((view / "manifest.json").read_text())
-    (view / "manifest.json").write_text(json.dumps({**manifest, field: value}))
+    text = json.dumps({**manifest, field: value}).replace("SELF", str(view))
+    (view / "manifest.json").write_text(text)
     with pytest.raises(ManifestMismatchError, match=problem):
         ShardSet.open(view)
 
