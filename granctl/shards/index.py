@@ -34,7 +34,7 @@ from granctl.errors import (
     listing,
 )
 from granctl.files import read_json, write_bytes
-from granctl.shards.indexfile import ContentHasher, IndexGroups, texts
+from granctl.shards.indexfile import COLUMN_TYPES, ContentHasher, IndexGroups, texts
 from granctl.shards.journal import check_no_journal
 from granctl.shards.manifest import manifest_faults
 from granctl.shards.source.listing import SPLITS
@@ -46,14 +46,6 @@ INDEX_NAME = "index.parquet"
 HELD_OUT_SPLITS = ("test", "val")
 """Splits to measure on, the preferred one first."""
 
-_TYPES = {
-    "shard": "int32",
-    "offset": "int64",
-    "size": "int32",
-    "key": "string",
-    "label": "dictionary<values=string, indices=int32, ordered=0>",
-    "checksum": "string",
-}
 _READ_BYTES = 1 << 22
 _KEPT_DIGEST = ".content-digest"
 _DIGEST_CHARS = 64
@@ -184,7 +176,7 @@ class ShardSet:
         """The set that a view reads: where it was, or beside the view as it was."""
         places = [view["path"]] if url_of(view["path"]) else [view["path"], root / view["beside"]]
         for place in places:
-            with suppress(MissingInputError):
+            with suppress(MissingInputError, OSError):  # a damaged path may be no path at all
                 base = cls._open(place, as_base=True)
                 break
         else:
@@ -351,7 +343,7 @@ class ShardSet:
             raise ManifestMismatchError(path, f"cannot be read ({error})", _HINT) from error
         for name in columns:
             column = table[name]
-            if column.null_count or str(column.type) != _TYPES[name]:
+            if column.null_count or str(column.type) != COLUMN_TYPES[name]:
                 problem = f"its column {name} is {column.type}, or has gaps"
                 raise ManifestMismatchError(path, problem, _HINT)
         table = self._of_our_labels(table)

@@ -17,6 +17,20 @@ from granctl.errors import ManifestMismatchError
 from granctl.files import replacing
 from granctl.shards.build.structure import Remark
 
+_TEXTS = "dictionary<values=string, indices=int32, ordered=0>"
+COLUMN_TYPES = {
+    "shard": "int32",
+    "offset": "int64",
+    "size": "int32",
+    "key": "string",
+    "label": _TEXTS,
+    "checksum": "string",
+    "split": _TEXTS,
+    "width": "int32",
+    "height": "int32",
+    "remarks": "uint8",
+}
+"""Of the columns of every index, as Arrow writes them."""
 _HINT = "make it again with `granctl shards build`"
 
 
@@ -167,6 +181,9 @@ class IndexGroups:
         self.path = path
         self._groups: dict[int, list[int]] = {}
         with self._checked(), pq.ParquetFile(path) as file:
+            types = {field.name: str(field.type) for field in file.schema_arrow}
+            if types != COLUMN_TYPES:
+                raise ValueError("its columns are others than granctl writes")
             self._metadata = file.metadata
             for group in range(file.num_row_groups):
                 shard = _shard_of(file, group)
@@ -184,7 +201,10 @@ class IndexGroups:
         groups = self._groups.get(shard, [])
         # Opened for each shard: worker processes must not share a place in a file.
         with self._checked(), pq.ParquetFile(self.path, metadata=self._metadata) as file:
-            return file.read_row_groups(groups, columns=columns, use_threads=False)
+            rows = file.read_row_groups(groups, columns=columns, use_threads=False)
+            if any(column.null_count for column in rows.columns):
+                raise ValueError(f"the rows of shard {shard} have gaps")
+            return rows
 
     @contextmanager
     def _checked(self) -> Iterator[None]:

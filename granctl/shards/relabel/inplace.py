@@ -133,7 +133,7 @@ class _Job:
         """
         rows = self.groups.rows(number, ["offset", "size", "key", "label"])
         path = str(self.folder / self.shards[number]["name"])
-        return members_of(path, rows, self.number_of_label, self.shards[number]["bytes"])
+        return members_of(path, rows, self.number_of_label, self.shards[number])
 
     # --- before anything is written -----------------------------------------------------------
 

@@ -26,9 +26,9 @@ from granctl.progress import Progress
 from granctl.shards.arraycache import load_arrays, write_arrays
 from granctl.shards.copying import copy_span, write_at
 from granctl.shards.index import INDEX_NAME, index_record
-from granctl.shards.indexfile import IndexGroups, texts, writing_index
+from granctl.shards.indexfile import IndexGroups, writing_index
 from granctl.shards.pool import Tell, Teller, over_shards
-from granctl.shards.relabel.members import Labelling, Members, members_of, read_tails
+from granctl.shards.relabel.members import Labelling, Members, labels_of, members_of, read_tails
 from granctl.shards.relabel.relabelling import Relabelling
 from granctl.shards.setfiles import BAD_NAME, DUPLICATES_NAME, PARTS_NAME
 from granctl.shards.tar import BLOCK, END_BYTES
@@ -109,8 +109,10 @@ class _Job:
     def kept_rows(self, number: int) -> NDArray[np.bool_]:
         """Which images of a shard of the base stay."""
         rows = self.groups.rows(number, ["label"])
-        labels = [self.number_of_label[label] for label in texts(rows["label"])]
-        kept: NDArray[np.bool_] = self.kept[np.array(labels, dtype=np.int64)]
+        path = f"{self.base.where}/{self.base.shard_names[number]}"
+        if rows.num_rows != self.base.manifest["shards"][number]["images"]:
+            raise ShardCorruptError(path, f"its index has {rows.num_rows} rows")
+        kept: NDArray[np.bool_] = self.kept[labels_of(path, rows, self.number_of_label)]
         return kept
 
 
@@ -137,7 +139,7 @@ def _write(job: _Job, shard: NewShard, tell: Tell) -> None:
     record = job.base.manifest["shards"][shard.number]
     path = job.base.store.file(record["name"])
     rows = job.groups.rows(shard.number, ["offset", "size", "key", "label"])
-    members = members_of(str(path), rows, job.number_of_label, record["bytes"])
+    members = members_of(str(path), rows, job.number_of_label, record)
     chosen = members.part(job.kept[members.labels]) if job.relabelling.drops else members
     places = [np.zeros(0, dtype=np.int64)]
     with (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from granctl.shards.relabel.relabelling import Relabelling
 from granctl.shards.tar import (
     BLOCK,
     END_BYTES,
+    MOST_KEYS,
     json_head,
     json_mark,
     json_padded,
@@ -71,33 +72,53 @@ class Members:
         return self.ends - self.tails - _HEADS
 
 
-def members_of(path: str, rows: Any, number_of_label: dict[str, int], num_bytes: int) -> Members:
+def members_of(
+    path: str, rows: Any, number_of_label: Mapping[str, int], record: Mapping[str, Any]
+) -> Members:
     """The samples of a shard, from its rows of the index and its size alone.
 
     Args:
         path: of the shard, for messages.
         rows: pyarrow table with offset, size, key, label.
         number_of_label: of the base.
-        num_bytes: of the shard.
+        record: of the shard in the manifest: `images`, `bytes`.
 
     Raises:
-        ShardCorruptError: the rows do not fit to each other and to the size.
+        ShardCorruptError: the rows do not fit to each other and to the shard.
     """
-    begins = rows["offset"].to_numpy() - BLOCK
-    tails = begins + BLOCK + -(-rows["size"].to_numpy().astype(np.int64) // BLOCK) * BLOCK
-    ends = np.append(begins, num_bytes - END_BYTES)[1:]
-    contents = ends - tails - _HEADS
-    if len(begins) and (begins[0] != 0 or (contents < BLOCK).any() or (contents % BLOCK).any()):
-        raise ShardCorruptError(path, "its index does not fit to its size")
+    end = record["bytes"] - END_BYTES
+    begins, sizes = rows["offset"].to_numpy() - BLOCK, rows["size"].to_numpy().astype(np.int64)
+    bounds = np.append(begins, end)
+    tails = begins + BLOCK + -(-sizes // BLOCK) * BLOCK
+    contents = bounds[1:] - tails - _HEADS
+    wrong = (
+        (sizes < 0) | (begins < 0) | (begins > end) | (contents < BLOCK) | (contents % BLOCK > 0)
+    )
+    if len(begins) != record["images"] or bounds[0] != 0 or wrong.any():
+        raise ShardCorruptError(path, "its index does not fit to it")
     try:
         keys = np.array(texts(rows["key"]), dtype=np.str_).astype(np.int64)
-        labels = [number_of_label[label] for label in texts(rows["label"])]
-    except (ValueError, KeyError) as error:
-        problem = f"its index has a key or a label that granctl did not write ({error})"
+        if len(keys) and not 0 <= int(keys.min()) <= int(keys.max()) < MOST_KEYS:
+            raise ValueError("a number of more than nine digits")
+    except ValueError as error:
+        problem = f"its index has a key that granctl did not write ({error})"
         raise ShardCorruptError(path, problem) from error
-    return Members(
-        keys=keys, labels=np.array(labels, np.int32), begins=begins, tails=tails, ends=ends
-    )
+    labels = labels_of(path, rows, number_of_label)
+    return Members(keys=keys, labels=labels, begins=begins, tails=tails, ends=bounds[1:])
+
+
+def labels_of(path: str, rows: Any, number_of_label: Mapping[str, int]) -> NDArray[np.int32]:
+    """The number of each row's label: shape (n,).
+
+    Raises:
+        ShardCorruptError: the index has a label that the manifest does not know.
+    """
+    try:
+        labels = [number_of_label[label] for label in texts(rows["label"])]
+    except KeyError as error:
+        problem = f"its index has the label {error}, which is not in the manifest"
+        raise ShardCorruptError(path, problem) from error
+    return np.array(labels, dtype=np.int32)
 
 
 def read_tails(path: str, handle: int, members: Members) -> list[bytes]:
