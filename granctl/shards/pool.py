@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from granctl.errors import WorkerDiedError
 from granctl.processes import end_pool, leaving_when_ended, prepare_worker
@@ -16,8 +16,9 @@ from granctl.progress import Progress
 
 Tell = Callable[[int, int, int], None]
 """Is called with images, bytes and how many of the images were bad, since the last call."""
-Work = Callable[[int, Tell], None]
-"""Does one shard, by its number."""
+Found = TypeVar("Found")
+Work = Callable[[int, Tell], Found]
+"""Does one shard, by its number; what it returns is small, for it is sent between processes."""
 _TELL_IMAGES = 64
 """Images that a worker does between two looks at the counts that all share."""
 _TELL_S = 0.5
@@ -25,8 +26,12 @@ _NOTE_EVERY = 256
 """Images between two notes beside the bar: a note costs more than a small image."""
 
 
-def over_shards(names: Sequence[str], work: Work, workers: int, tell: Tell) -> None:
+def over_shards(
+    names: Sequence[str], work: Work[Found], workers: int, tell: Tell
+) -> list[Found]:
     """Does a piece of work for each shard; what is done must not depend on the order.
+
+    Returns what the work found, shard by shard.
 
     Args:
         names: what people call the shards; their places are their numbers.
@@ -39,15 +44,14 @@ def over_shards(names: Sequence[str], work: Work, workers: int, tell: Tell) -> N
         Exception: what `work` raises.
     """
     if workers == 1 or len(names) < 2:
-        for number in range(len(names)):
-            work(number, tell)
-    else:
-        _in_processes(names, work, workers, tell)
+        return [work(number, tell) for number in range(len(names))]
+    found = _in_processes(names, work, workers, tell)
+    return [found[number] for number in range(len(names))]
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    work: Work
+    work: Work[Any]
     counts: Any
     """Images, bytes, bad images of all workers: a shared array with its lock."""
 
@@ -56,14 +60,17 @@ _job: _Job | None = None
 """What the workers work on: they are forked, so a listing of gigabytes is not sent to each."""
 
 
-def _in_processes(names: Sequence[str], work: Work, workers: int, tell: Tell) -> None:
+def _in_processes(
+    names: Sequence[str], work: Work[Found], workers: int, tell: Tell
+) -> dict[int, Found]:
     global _job  # noqa: PLW0603
     context = multiprocessing.get_context("fork")
     counts = context.Array("q", 3)
     _job = _Job(work, counts)
     pool = ProcessPoolExecutor(min(workers, len(names)), context, initializer=prepare_worker)
     waiting = iter(range(len(names)))
-    running: dict[Future[None], int] = {}
+    running: dict[Future[Found], int] = {}
+    found: dict[int, Found] = {}
     told = [0, 0, 0]
     finished = False
     try:
@@ -75,7 +82,7 @@ def _in_processes(names: Sequence[str], work: Work, workers: int, tell: Tell) ->
             tell(*(new - old for new, old in zip(now, told, strict=True)))
             told = now
             for future in done:
-                future.result()
+                found[running[future]] = future.result()
                 del running[future]
             if not running:
                 break
@@ -86,9 +93,10 @@ def _in_processes(names: Sequence[str], work: Work, workers: int, tell: Tell) ->
     finally:
         _job = None
         end_pool(pool, finished=finished)
+    return found
 
 
-def _work(number: int) -> None:
+def _work(number: int) -> Any:
     assert _job is not None
     counts = _job.counts
     ours = [0, 0, 0]
@@ -107,8 +115,9 @@ def _work(number: int) -> None:
             flush()
 
     with leaving_when_ended():
-        _job.work(number, tell)
+        found = _job.work(number, tell)
         flush()
+    return found
 
 
 class Teller:
