@@ -12,6 +12,7 @@ from granctl.cli import (
     shards,
     shards_relabel,
     shards_remote,
+    shards_verify,
     sweep,
     train,
     tree,
@@ -38,6 +39,7 @@ app.command("reproduce")(reproduce.reproduce)
 app.add_typer(shards.app, name="shards")
 shards.app.add_typer(shards_relabel.app)
 shards.app.add_typer(shards_remote.app)
+shards.app.add_typer(shards_verify.app)
 app.add_typer(sweep.app, name="sweep")
 app.command("transfer")(train.transfer)
 app.add_typer(tree.app, name="tree")

@@ -13,6 +13,9 @@ _KINDS_HINT = (
 )
 
 
+_MOST_LINES = 40
+
+
 class NoSuchSplitError(UserError):
     """A shard set lacks the split that was asked for."""
 
@@ -205,4 +208,18 @@ class RelabelUnfinishedError(DataError):
         super().__init__(
             f"{folder} is relabelled in place and not finished",
             f"run the same command again, it goes on: `{command}`",
+        )
+
+
+class FaultyShardsError(DataError):
+    """A shard set is not what its manifest says; each fault that was found is a line."""
+
+    def __init__(self, where: str, num: int, lines: Sequence[str], mends: Sequence[str]) -> None:
+        noun = "error" if num == 1 else "errors"
+        shown = [f"  {line}" for line in lines[:_MOST_LINES]]
+        if len(lines) > _MOST_LINES:
+            shown.append(f"  {len(lines) - _MOST_LINES} more lines: --json has them all")
+        super().__init__(
+            "\n".join([f"shard set {where}: {num:,} {noun}", *shown]),
+            "; ".join(mends),
         )

@@ -190,6 +190,11 @@ class IndexGroups:
                 if shard is not None:
                     self._groups.setdefault(shard, []).append(group)
 
+    @property
+    def shards(self) -> list[int]:
+        """Numbers of the shards that have rows, sorted."""
+        return sorted(self._groups)
+
     def rows(self, shard: int, columns: Sequence[str] | None = None) -> Any:
         """The rows of one shard: a pyarrow table.
 

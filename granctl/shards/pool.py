@@ -26,9 +26,7 @@ _NOTE_EVERY = 256
 """Images between two notes beside the bar: a note costs more than a small image."""
 
 
-def over_shards(
-    names: Sequence[str], work: Work[Found], workers: int, tell: Tell
-) -> list[Found]:
+def over_shards(names: Sequence[str], work: Work[Found], workers: int, tell: Tell) -> list[Found]:
     """Does a piece of work for each shard; what is done must not depend on the order.
 
     Returns what the work found, shard by shard.

@@ -80,7 +80,6 @@ def headers(keys: NDArray[np.int64], extension: str, sizes: NDArray[np.int64]) -
     for digits in (rows[:, :KEY_DIGITS], rows[:, _SIZE_AT : _SIZE_AT + 11]):
         sums += digits.sum(axis=1, dtype=np.int64) - ord("0") * digits.shape[1]
     rows[:, _SUM_AT : _SUM_AT + 6] = _digits(sums, 8 ** np.arange(6)[::-1], 8)
-    rows[:, _SUM_AT + 6] = 0
     return rows
 
 

@@ -1,0 +1,131 @@
+"""All checks over a shard set: its small files first, then every shard, in several processes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from granctl.processes import default_workers
+from granctl.progress import Progress
+from granctl.shards.index import ShardSet
+from granctl.shards.indexfile import IndexGroups
+from granctl.shards.pool import Tell, Teller, over_shards
+from granctl.shards.store import Store, store_of
+from granctl.shards.verify.facts import SetFacts
+from granctl.shards.verify.finding import Finding
+from granctl.shards.verify.gather import ShardGatherer, gather_set
+from granctl.shards.verify.layout import LabelHeads
+from granctl.shards.verify.report import Report
+from granctl.shards.verify.table import SET_CHECKS, SHARD_CHECKS, selected
+
+
+def verify_shards(
+    place: Path | str, select: str | None, workers: int | None, progress: Progress
+) -> Report:
+    """Checks the shard set in a folder or behind a URL, and tells what was found.
+
+    Args:
+        place: where it lies.
+        select: codes or their beginnings, with commas between; None: all.
+        workers: processes; None: the processors.
+        progress: is told how far it is, and the warnings.
+
+    Raises:
+        BadOptionError: no code begins as `select` says.
+        GranctlError: as `verify`.
+    """
+    codes = selected(select)
+    report = verify(store_of(place), codes, workers or default_workers(), progress)
+    report.tell(progress)
+    return report
+
+
+def verify(
+    store: Store,
+    codes: frozenset[str],
+    workers: int,
+    progress: Progress,
+    only: Collection[str] | None = None,
+) -> Report:
+    """Checks a shard set; every shard is read once, if a code asks for what is in it.
+
+    Args:
+        store: where the set lies.
+        codes: what is looked for.
+        workers: processes.
+        progress: is told how far it is.
+        only: names of shards to read; None: all of them.
+
+    Raises:
+        MissingInputError: there is no shard set.
+        GranctlError: the URL cannot be read.
+        WorkerDiedError: a worker process was killed.
+    """
+    facts, shards = gather_set(store)
+    found = [f for check in SET_CHECKS if check.code in codes for f in check.findings(facts)]
+    names: Sequence[str] = ()
+    if any(check.code in codes for check in SHARD_CHECKS):
+        names = shards.shard_names if shards else facts.tars if facts.is_foreign else ()
+    numbers = [i for i, name in enumerate(names) if only is None or name in only]
+    progress_of = _Counted(progress)
+    if numbers:
+        gatherer = gatherer_of(store, facts, shards)
+        images = [facts.index.images[i] if facts.index else 1 for i in numbers]
+        progress.start("verifying", sum(images), "images" if facts.index else "shards")
+        try:
+            found += _of_shards(gatherer, names, numbers, codes, workers, progress_of.tell)
+            progress_of.tell_rest()
+        finally:
+            progress.finish()
+    return Report(
+        where=store.where,
+        digest=str(facts.manifest["digest"]) if facts.manifest else None,
+        findings=found,
+        shards=len(numbers),
+        images=progress_of.images if facts.index else 0,
+        num_bytes=progress_of.num_bytes,
+    )
+
+
+def gatherer_of(store: Store, facts: SetFacts, shards: ShardSet | None) -> ShardGatherer:
+    """What gathers the facts of each shard of a set."""
+    return ShardGatherer(
+        store=store,
+        shards=shards,
+        groups=IndexGroups(shards.index_path) if shards and facts.index else None,
+        known=LabelHeads.of(shards.manifest) if shards else None,
+    )
+
+
+def _of_shards(
+    gatherer: ShardGatherer,
+    names: Sequence[str],
+    numbers: Sequence[int],
+    codes: frozenset[str],
+    workers: int,
+    tell: Tell,
+) -> list[Finding]:
+    """What is found in the shards of these numbers, in their order."""
+    checks = [check for check in SHARD_CHECKS if check.code in codes]
+
+    def check(place: int, tell_some: Tell) -> list[Finding]:
+        number = numbers[place]
+        facts = gatherer.gather(names[number], number, tell_some)
+        return [f for check in checks for f in check.findings(facts, names[number])]
+
+    ours = [names[number] for number in numbers]
+    return [f for of_shard in over_shards(ours, check, workers, tell) for f in of_shard]
+
+
+class _Counted(Teller):
+    """Tells the progress, and remembers how much was read."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__(progress)
+        self.images = self.num_bytes = 0
+
+    def tell(self, images: int, num_bytes: int, num_bad: int) -> None:
+        """So many images more were read."""
+        self.images += images
+        self.num_bytes += num_bytes
+        super().tell(images, num_bytes, num_bad)
