@@ -223,3 +223,14 @@ class FaultyShardsError(DataError):
             "\n".join([f"shard set {where}: {num:,} {noun}", *shown]),
             "; ".join(mends),
         )
+
+
+class SourceDiffersError(DataError):
+    """A source is not what a shard set was built from, so that a shard cannot be built again."""
+
+    def __init__(self, source: Path, shard: str, what: str, num: int) -> None:
+        more = f"; {num:,} images in all" if num > 1 else ""
+        super().__init__(
+            f"{source} is not what {shard} was built from: {what}{more}",
+            "name the source as it was with --source; the damaged shard stays as it is until then",
+        )

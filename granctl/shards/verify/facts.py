@@ -130,6 +130,16 @@ class ShardFacts:
         return rows & ~self.unwalked
 
     @property
+    def is_clean(self) -> bool:
+        """Every byte of the tar is what index and manifest say."""
+        if self.scan is None or self.rows is None or self.known is None:
+            return False
+        said = self.scan.verdicts
+        labels_right = (said.cls == self.known.firsts[self.rows.labels]) & (said.json == 0)
+        samples_right = said.sound & ~said.misnamed
+        return self.scan.is_as_listed and bool((labels_right & samples_right).all())
+
+    @property
     def lost(self) -> range:
         """Rows that the end of a file that is too short cuts off."""
         if self.rows is None or self.scan is None:

@@ -211,7 +211,7 @@ class ShardGatherer:
             GranctlError: the place cannot be read.
         """
         listed = self.shards.manifest["shards"][number]["bytes"] if self.shards else None
-        rows = self._rows(number)
+        rows = self.rows(number) if self.groups is not None else None
         layout = layout_of(rows, listed) if rows is not None and listed is not None else None
         scan: Scan | None = None
         walk: Walk | None = None
@@ -246,11 +246,12 @@ class ShardGatherer:
             known=self.known,
         )
 
-    def _rows(self, number: int) -> ShardRows | None:
+    def rows(self, number: int) -> ShardRows:
+        """The rows of a shard; there is an index."""
         import pyarrow as pa
 
-        if self.groups is None or self.shards is None:
-            return None
+        assert self.groups is not None
+        assert self.shards is not None
         table = self.groups.rows(number, COLUMNS)
         if table is None:
             return ShardRows.none()

@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from granctl.errors import FaultyShardsError
 from granctl.progress import Progress
 from granctl.shards.verify.finding import Finding
 from granctl.shards.verify.table import CHECKS, MEND_OF_CODE
 
+How = Literal["rebuilt", "patched", "reindexed", "set aside"]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mended:
-    """One file that a repair made whole."""
+    """One file that a repair made whole, or moved away."""
 
     name: str
-    how: str
-    """`rebuilt` from the source, `patched` or `reindexed` without it, or `set-aside` alone."""
+    how: How
+    """`rebuilt` from the source, `patched` or `reindexed` without it; `set aside`: alone."""
     set_aside: str | None
     """Where the damaged file is now, relative to the set; None: it was missing."""
 
@@ -71,10 +73,7 @@ class Report:
         }
 
     def tell(self, progress: Progress) -> None:
-        """Says what was done, warnings line by line, and the sum."""
-        for one in self.mended:
-            aside = f"; the damaged one is {one.set_aside}" if one.set_aside else ""
-            progress.note(f"{one.name}: {one.how}{aside}")
+        """Says the warnings, line by line, and the sum."""
         for finding in self.findings:
             if not finding.is_error:
                 progress.note(f"{finding.line()}; {MEND_OF_CODE[finding.code]}")

@@ -123,20 +123,31 @@ def orphan(facts: SetFacts) -> Iterator[Said]:
     """A tar lies in the folder that the manifest does not name."""
     if facts.manifest is None:
         return
-    listed = {shard["name"] for shard in facts.manifest["shards"]}
-    for name in facts.tars:
-        if name not in listed:
-            yield Said("the manifest names no such shard, and readers of *.tar will", shard=name)
+    for name in _orphans(facts):
+        yield Said("the manifest names no such shard, and readers of *.tar will", shard=name)
 
 
 def leftovers(facts: SetFacts) -> Iterator[Said]:
     """Temporary files of processes that were killed."""
     if facts.manifest is None:
         return
-    names = [name for name in facts.files or () if _TEMPORARY.fullmatch(name)]
-    names += [name for name in facts.folders if name in (PARTS_NAME, REPAIR_NAME)]
-    for name in sorted(names):
+    for name in _leftovers(facts):
         yield Said(f"{name} was left by a process that was killed")
+
+
+def strays(facts: SetFacts) -> list[str]:
+    """Names of what does not belong to a set."""
+    return [*_orphans(facts), *(name for name in _leftovers(facts) if name != REPAIR_NAME)]
+
+
+def _orphans(facts: SetFacts) -> list[str]:
+    listed = {shard["name"] for shard in facts.manifest["shards"]} if facts.manifest else set()
+    return [name for name in facts.tars if name not in listed]
+
+
+def _leftovers(facts: SetFacts) -> list[str]:
+    names = [name for name in facts.files or () if _TEMPORARY.fullmatch(name)]
+    return sorted([*names, *(n for n in facts.folders if n in (PARTS_NAME, REPAIR_NAME))])
 
 
 def set_aside(facts: SetFacts) -> Iterator[Said]:

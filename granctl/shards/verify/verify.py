@@ -3,41 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from pathlib import Path
 
-from granctl.processes import default_workers
 from granctl.progress import Progress
 from granctl.shards.index import ShardSet
 from granctl.shards.indexfile import IndexGroups
 from granctl.shards.pool import Tell, Teller, over_shards
-from granctl.shards.store import Store, store_of
+from granctl.shards.store import Store
 from granctl.shards.verify.facts import SetFacts
 from granctl.shards.verify.finding import Finding
 from granctl.shards.verify.gather import ShardGatherer, gather_set
 from granctl.shards.verify.layout import LabelHeads
 from granctl.shards.verify.report import Report
-from granctl.shards.verify.table import SET_CHECKS, SHARD_CHECKS, selected
-
-
-def verify_shards(
-    place: Path | str, select: str | None, workers: int | None, progress: Progress
-) -> Report:
-    """Checks the shard set in a folder or behind a URL, and tells what was found.
-
-    Args:
-        place: where it lies.
-        select: codes or their beginnings, with commas between; None: all.
-        workers: processes; None: the processors.
-        progress: is told how far it is, and the warnings.
-
-    Raises:
-        BadOptionError: no code begins as `select` says.
-        GranctlError: as `verify`.
-    """
-    codes = selected(select)
-    report = verify(store_of(place), codes, workers or default_workers(), progress)
-    report.tell(progress)
-    return report
+from granctl.shards.verify.table import SET_CHECKS, SHARD_CHECKS
 
 
 def verify(

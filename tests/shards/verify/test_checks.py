@@ -134,9 +134,10 @@ def test_any_flipped_bit_is_found(folder):
 
 
 @pytest.mark.slow
-def test_each_flipped_bit_is_found(folder):
-    """Every byte of a shard."""
-    check_flips(folder, list(range((folder / SHARD).stat().st_size)))
+def test_flipped_bits_are_found_everywhere(folder):
+    """Four thousand places of a shard."""
+    size = (folder / SHARD).stat().st_size
+    check_flips(folder, random.Random(1).sample(range(size), 4000))
 
 
 # --- cases of single checks ---------------------------------------------------------------------
@@ -413,7 +414,7 @@ def only_small(real: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def test_set_is_opened_once_it_is_mended(folder):
-    """What was broken and put back is whole again: nothing of a verification stays in the folder."""
+    """What was broken and put back is whole again; a verification leaves nothing in the folder."""
     before = sorted(folder.rglob("*"))
     flip(folder / SHARD, 5000)
     assert checked(folder).num_errors
