@@ -79,8 +79,8 @@ class Report:
                 progress.note(f"{finding.line()}; {MEND_OF_CODE[finding.code]}")
         progress.note(
             f"checked {self.shards:,} shards, {self.images:,} images,"
-            f" {self.num_bytes / 1e6:,.1f} MB: {self.num_errors:,} errors,"
-            f" {self.num_warnings:,} warnings"
+            f" {self.num_bytes / 1e6:,.1f} MB: {_count(self.num_errors, 'error')},"
+            f" {_count(self.num_warnings, 'warning')}"
         )
 
     def check(self) -> None:
@@ -94,6 +94,10 @@ class Report:
             mends = dict.fromkeys(MEND_OF_CODE[finding.code] for finding in errors)
             lines = [finding.line() for finding in errors]
             raise FaultyShardsError(self.where, self.num_errors, lines, list(mends))
+
+
+def _count(num: int, noun: str) -> str:
+    return f"{num:,} {noun}{'' if num == 1 else 's'}"
 
 
 def _record(finding: Finding) -> dict[str, Any]:

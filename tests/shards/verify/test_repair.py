@@ -6,6 +6,7 @@ import inspect
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -392,9 +393,9 @@ def test_repair_that_was_stopped_goes_on(folder, source_folder, monkeypatch, sto
     with monkeypatch.context() as patched:
         for name in ("rename", "replace"):
             patched.setattr(os, name, stopping(getattr(os, name)))
-        with pytest.raises(StoppedError):
+        with suppress(StoppedError):
             mend(folder, source_folder)
-            raise StoppedError  # fewer steps than `stop_at`
+    assert steps >= min(stop_at, 4)
     mend(folder, source_folder)
     assert of_set(folder) == before
     assert not verify(Folder(folder), selected("E"), 1, Silent()).findings
