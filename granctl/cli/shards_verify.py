@@ -1,4 +1,4 @@
-"""`granctl shards verify`: is every byte of a shard set what it should be?"""
+"""`granctl shards verify` and `stats`: is every byte what it should be, and what is in it?"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from granctl.cli.buildoptions import Workers
-from granctl.cli.options import Json, Quiet, Shards, WorkspaceFolder
+from granctl.cli.options import Json, Quiet, Seed, Shards, WorkspaceFolder
 
 app = typer.Typer()
 
@@ -66,3 +66,29 @@ def verify(
     report = verify_shards(session.workspace, spec, session.progress)
     session.answer(report.where, report.record())
     report.check()
+
+
+@app.command()
+def stats(
+    shards: Shards = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Write sample images of each class as one HTML page.")
+    ] = None,
+    classes: Annotated[int, typer.Option(help="With --sheet: most classes.")] = 48,
+    images: Annotated[int, typer.Option(help="With --sheet: most images of a class.")] = 8,
+    seed: Seed = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+    workspace: WorkspaceFolder = None,
+) -> None:
+    """Count what is in a shard set: images a label and class, their bytes, sizes and oddities."""
+    from granctl.cli.console import Session
+    from granctl.cli.statsview import show_shards
+    from granctl.shards.index import ShardSet
+    from granctl.study.sheet import statistics
+    from granctl.study.sheetsample import SheetSpec
+
+    session = Session(workspace, as_json=json, quiet=quiet)
+    opened = ShardSet.open(session.given_or_newest(shards, "shards"))
+    spec = SheetSpec(classes=classes, images=images, seed=seed)
+    show_shards(session, statistics(session.workspace, opened, sheet, spec, session.progress))
