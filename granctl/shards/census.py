@@ -66,7 +66,7 @@ def read_census(shards: ShardSet) -> dict[str, Census]:
     found: dict[str, list[dict[str, NDArray[Any]]]] = {split: [] for split in shards.splits}
     for number, shard in enumerate(shards.manifest["shards"]):
         table = groups.rows(number, _COLUMNS)
-        if table is None:
+        if not table.num_rows:
             continue
         if any(table[name].null_count for name in _COLUMNS) or shard["split"] not in found:
             problem = f"rows of {shard['name']} have gaps, or a split that is not there"

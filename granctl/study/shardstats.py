@@ -49,7 +49,7 @@ def describe(shards: ShardSet, found: dict[str, Census]) -> dict[str, Any]:
     return {
         "kind": "shard-statistics",
         "schema": 1,
-        "path": shards.store.where,
+        "path": shards.where,
         "digest": shards.manifest["digest"],
         "made": False,
         "content_digest": shards.digest,

@@ -20,7 +20,7 @@ from granctl.shards.verify.table import selected
 from granctl.shards.verify.verify import verify
 from granctl.study.cutmaps import find_map
 from granctl.tree.labelmap import LabelMap
-from granctl.workspace import MANIFEST_NAME, SPEC_NAME, Workspace
+from granctl.workspace import MANIFEST_NAME, Workspace
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,8 +87,10 @@ def _known_labels(workspace: Workspace, spec: VerifySpec) -> Sequence[str] | Non
         return LabelMap.read(spec.labels).labels
     if url_of(spec.shards) is not None:
         return None
-    with suppress(OSError, GranctlError):
-        digest = (read_json(spec.shards / SPEC_NAME).get("spec") or {}).get("classes")
+    with suppress(OSError, GranctlError, KeyError, AttributeError):
+        manifest = read_json(spec.shards / MANIFEST_NAME)
+        built = manifest.get("relabelled", {}).get("built", manifest)
+        digest = built["provenance"]["spec"].get("classes")
         if digest is None:
             return None
         found = find_map(workspace, digest)
@@ -96,5 +98,5 @@ def _known_labels(workspace: Workspace, spec: VerifySpec) -> Sequence[str] | Non
             return found[1].labels
         # Labels that have images are nearly all that matter: a folder whose label has none of
         # them would only be taken for a part of the folder above it.
-        return [str(label) for label in read_json(spec.shards / MANIFEST_NAME)["labels"]]
+        return [str(label) for label in manifest["labels"]]
     return None

@@ -55,6 +55,10 @@ class SetFacts:
     manifest_problem: str
     index: IndexFacts | None
     index_problem: str
+    base: Mapping[str, Any] | None
+    """Of a view: the manifest of the set whose tars and index it reads."""
+    base_problem: str
+    """Why the base of a view cannot be read; empty where it can, and where this is no view."""
     num_bad: int | None
     """Images that bad.csv says were left out; None: there is no such file."""
     bad_problem: str
@@ -63,6 +67,11 @@ class SetFacts:
     def tars(self) -> list[str]:
         """Names of the tars beside each other, sorted."""
         return sorted(name for name in self.files or () if name.endswith(".tar") and name[0] != ".")
+
+    @property
+    def is_view(self) -> bool:
+        """It has tars and index of another set."""
+        return self.manifest is not None and "view" in self.manifest
 
     @property
     def is_foreign(self) -> bool:

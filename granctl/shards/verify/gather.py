@@ -16,10 +16,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from granctl.errors import ManifestMismatchError, MissingInputError, listing
+from granctl.errors import (
+    BaseChangedError,
+    BaseGoneError,
+    ManifestMismatchError,
+    MissingInputError,
+    listing,
+)
 from granctl.shards.build.finish import BAD_NAME
 from granctl.shards.index import SCHEMA, ShardSet
 from granctl.shards.indexfile import ContentHasher, IndexGroups
+from granctl.shards.journal import check_no_journal
 from granctl.shards.manifest import manifest_faults
 from granctl.shards.pool import Tell
 from granctl.shards.source.listing import SPLITS
@@ -38,11 +45,14 @@ def gather_set(store: Store) -> tuple[SetFacts, ShardSet | None]:
 
     Raises:
         MissingInputError: there is no such folder, or nothing in it that is a shard set.
+        RelabelUnfinishedError: its shards are half relabelled.
         GranctlError: the URL cannot be read.
     """
     root = store.root if isinstance(store, Folder) else None
     if root is not None and not root.is_dir():
         raise MissingInputError("shard set", root, "make one with `granctl shards build`")
+    if root is not None:
+        check_no_journal(root)
     files = store.sizes()
     spec, spec_problem = _read_object(store, SPEC_NAME)
     manifest, manifest_problem = _read_object(store, MANIFEST_NAME)
@@ -51,8 +61,10 @@ def gather_set(store: Store) -> tuple[SetFacts, ShardSet | None]:
     if not (files or spec or manifest or spec_problem or manifest_problem):
         hint = "name the folder (or URL) that has manifest.json in it"
         raise MissingInputError("shard set", store.where, hint)
-    shards = ShardSet.of_store(store) if manifest is not None else None
-    index, index_problem = _read_index(shards) if shards is not None else (None, "")
+    shards, base_problem = _opened(store, manifest)
+    index, index_problem = (None, "")
+    if shards is not None and shards.base is None:
+        index, index_problem = _read_index(shards)
     num_bad, bad_problem = _left_out(store)
     facts = SetFacts(
         where=store.where,
@@ -64,10 +76,24 @@ def gather_set(store: Store) -> tuple[SetFacts, ShardSet | None]:
         manifest_problem=manifest_problem,
         index=index,
         index_problem=index_problem,
+        base=shards.base.manifest if shards and shards.base else None,
+        base_problem=base_problem,
         num_bad=num_bad,
         bad_problem=bad_problem,
     )
     return facts, shards
+
+
+def _opened(store: Store, manifest: Mapping[str, Any] | None) -> tuple[ShardSet | None, str]:
+    """The shard set of a good manifest; None and why, where the base of a view is not as it was."""
+    if manifest is None:
+        return None, ""
+    try:
+        return ShardSet.of_store(store), ""
+    except (BaseGoneError, BaseChangedError, ManifestMismatchError) as error:
+        if "view" not in manifest:
+            raise
+        return None, error.message
 
 
 def _read(store: Store, name: str) -> bytes | None:
@@ -140,7 +166,7 @@ def _index_facts(shards: ShardSet) -> IndexFacts:
     oddities: list[str] = []
     for number, shard in enumerate(shards.manifest["shards"]):
         table = groups.rows(number, (*COLUMNS, "split"))
-        if table is None:
+        if not table.num_rows:
             images.append(0)
             continue
         rows = shard_rows(table, labels)
@@ -253,7 +279,7 @@ class ShardGatherer:
         assert self.groups is not None
         assert self.shards is not None
         table = self.groups.rows(number, COLUMNS)
-        if table is None:
+        if not table.num_rows:
             return ShardRows.none()
         return shard_rows(table, pa.array(self.shards.labels, pa.string()))
 

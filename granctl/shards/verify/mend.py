@@ -5,7 +5,6 @@ What is made lies in the folder of repairs until the index has proven it.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from granctl.files import check_space, fsync_path, make_folder, writing
 from granctl.progress import Progress
 from granctl.shards.build.pack import find_part, part_path
 from granctl.shards.build.packers import pack_all
+from granctl.shards.copying import copy_span, write_at
 from granctl.shards.index import ShardSet
 from granctl.shards.pool import Teller
 from granctl.shards.source.listing import Source
@@ -88,7 +88,9 @@ def mend_shards(
     left: list[int] = []
     for number in numbers:
         name = shards.shard_names[number]
-        if _patched(work, gatherer.gather(name, number, _quietly), number):
+        if _made_before(work, number, name) or _patched(
+            work, gatherer.gather(name, number, _quietly), number
+        ):
             mended.append(put_in_place(work.folder, name, "patched", progress))
         else:
             left.append(number)
@@ -96,6 +98,13 @@ def mend_shards(
         source = source_of(workspace, spec, shards.manifest, facts.spec, progress)
         mended += _rebuilt(work, left, source)
     return mended
+
+
+def _made_before(work: _Work, number: int, name: str) -> bool:
+    """Whether a repair that was stopped has left the mended shard."""
+    there = (work.place / name).is_file()
+    packed = part_path(work.place, name.removesuffix(".tar")).exists()
+    return there and not packed and work.made.gather(name, number, _quietly).is_clean
 
 
 def _patched(work: _Work, facts: ShardFacts, number: int) -> bool:
@@ -106,18 +115,17 @@ def _patched(work: _Work, facts: ShardFacts, number: int) -> bool:
     if patches is None:
         return False
     path = work.place / facts.name
-    with writing(path):
-        shutil.copyfile(work.folder / facts.name, path)  # in the kernel
+    with writing(path), (work.folder / facts.name).open("rb") as old, path.open("wb") as new:
+        copy_span(old.fileno(), 0, new.fileno(), 0, facts.num_bytes)
     _write_over(path, patches)
     return work.made.gather(facts.name, number, _quietly).is_clean
 
 
 def _write_over(path: Path, patches: Sequence[tuple[int, bytes]]) -> None:
     with writing(path):
-        with path.open("r+b") as file:
+        with path.open("r+b", buffering=0) as file:
             for at, content in patches:
-                file.seek(at)
-                file.write(content)
+                write_at(file.fileno(), content, at)
         fsync_path(path)
 
 

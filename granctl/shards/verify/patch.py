@@ -19,6 +19,8 @@ from granctl.shards.tar import BLOCK, END_BYTES, header, json_source, label_memb
 from granctl.shards.verify.facts import ShardFacts
 from granctl.shards.verify.judge import FIRST_BYTES
 
+_MARK = b',"source":'
+"""Stands before the source, whatever became of the label; quotes inside a text are escaped."""
 Patch = tuple[int, bytes]
 """Where, and what stands there."""
 
@@ -73,7 +75,7 @@ def _patches(facts: ShardFacts, row: int, file: BinaryIO) -> Iterator[Patch]:
     tail_at = at + size + int(layout.pads[row])
     json_size = int(layout.json_sizes[row])
     extension = extension_of(_read_at(file, at, FIRST_BYTES))
-    source = json_source(_read_at(file, tail_at + 3 * BLOCK, json_size))
+    source = json_source(_read_at(file, tail_at + 3 * BLOCK, json_size), _MARK)
     if not extension or label < 0 or not known.classes[label] or source is None:
         raise _BeyondError
     try:

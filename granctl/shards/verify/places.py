@@ -23,7 +23,7 @@ def set_aside(folder: Path, name: str) -> str | None:
     places = (f"{DAMAGED_NAME}/{name}.{number}" for number in count(1))
     place = next(place for place in places if not (folder / place).exists())
     with writing(folder / place):
-        os.rename(folder / name, folder / place)
+        os.replace(folder / name, folder / place)
         fsync_path(folder / DAMAGED_NAME)
     return place
 

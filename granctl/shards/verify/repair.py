@@ -52,6 +52,10 @@ def repair(
         raise BadOptionError("--repair", f"{store.where} is no folder of this machine", hint)
     codes = selected(None)
     facts, shards = gather_set(store)
+    if facts.is_view:
+        base = shards.base.where if shards and shards.base else "another set"
+        hint = "repair that one: it has the tars and the index"
+        raise BadOptionError("--repair", f"{store.where} is a view of {base}", hint)
     if shards is None:
         return verify(store, codes, workers, progress)
     with making_alone(store.root, progress):

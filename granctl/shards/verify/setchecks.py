@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from granctl.shards.build.planfile import PARTS_NAME
+from granctl.shards.journal import JOURNAL_NAME
 from granctl.shards.source.listing import SPLITS
 from granctl.shards.verify.facts import SetFacts
 from granctl.shards.verify.finding import Said
@@ -16,6 +17,7 @@ DAMAGED_NAME = "damaged"
 """Folder inside a shard set: what `--repair` set aside."""
 REPAIR_NAME = ".repair"
 """Folder inside a shard set: what an unfinished `--repair` has made so far."""
+_LEFT_FOLDERS = (PARTS_NAME, REPAIR_NAME, JOURNAL_NAME)
 _TEMPORARY = re.compile(r"\..*\.tmp")
 
 
@@ -58,6 +60,23 @@ def index_rows(facts: SetFacts) -> Iterator[Said]:
     odd = int((facts.index.keys < 0).sum())
     if odd:
         yield Said(f"{odd:,} keys are none of nine digits")
+
+
+def base_off(facts: SetFacts) -> Iterator[Said]:
+    """The set that a view reads is gone or changed, or has other counts."""
+    if facts.base_problem:
+        yield Said(facts.base_problem)
+    if facts.base is None or facts.manifest is None:
+        return
+    place = {label: i for i, label in enumerate(facts.base["labels"])}
+    for split, said in facts.manifest["splits"].items():
+        theirs = facts.base["splits"].get(split, {}).get("label_counts")
+        for label, num in zip(facts.manifest["labels"], said["label_counts"], strict=True):
+            found = theirs[place[label]] if theirs and label in place else 0
+            if num != found:
+                yield Said(
+                    f"{split}: the view counts {num:,} images of {label!r}, it has {found:,}"
+                )
 
 
 def counts_off(facts: SetFacts) -> Iterator[Said]:
@@ -109,7 +128,7 @@ def key_repeated(facts: SetFacts) -> Iterator[Said]:
 
 def bad_list_off(facts: SetFacts) -> Iterator[Said]:
     """bad.csv does not name as many images as the manifest says were left out."""
-    if facts.manifest is None:
+    if facts.manifest is None or facts.is_view:
         return
     if facts.bad_problem:
         yield Said(f"bad.csv cannot be read: {facts.bad_problem}")
@@ -147,7 +166,7 @@ def _orphans(facts: SetFacts) -> list[str]:
 
 def _leftovers(facts: SetFacts) -> list[str]:
     names = [name for name in facts.files or () if _TEMPORARY.fullmatch(name)]
-    return sorted([*names, *(n for n in facts.folders if n in (PARTS_NAME, REPAIR_NAME))])
+    return sorted([*names, *(n for n in facts.folders if n in _LEFT_FOLDERS)])
 
 
 def set_aside(facts: SetFacts) -> Iterator[Said]:

@@ -52,6 +52,12 @@ SET_CHECKS: Sequence[Check[SetFacts]] = (
         setchecks.bad_list_off,
     ),
     Check("E110", "a tar that the manifest does not name", _TIDY, setchecks.orphan),
+    Check(
+        "E111",
+        "a view whose base is gone or changed, or counts otherwise",
+        "put the base back, or make the view anew with `granctl shards relabel`",
+        setchecks.base_off,
+    ),
     Check("W101", "temporary files of processes that were killed", _TIDY, setchecks.leftovers),
     Check(
         "W102",

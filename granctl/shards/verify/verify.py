@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from granctl.progress import Progress
 from granctl.shards.index import ShardSet
@@ -40,27 +41,32 @@ def verify(
     """
     facts, shards = gather_set(store)
     found = [f for check in SET_CHECKS if check.code in codes for f in check.findings(facts)]
+    digest = str(facts.manifest["digest"]) if facts.manifest else None
+    if shards is not None and shards.base is not None:
+        base = verify(shards.base.store, codes, workers, progress, only)
+        theirs = [replace(f, what=f"its base {base.where}: {f.what}") for f in base.findings]
+        return replace(base, where=store.where, digest=digest, findings=[*found, *theirs])
     names: Sequence[str] = ()
     if any(check.code in codes for check in SHARD_CHECKS):
         names = shards.shard_names if shards else facts.tars if facts.is_foreign else ()
     numbers = [i for i, name in enumerate(names) if only is None or name in only]
-    progress_of = _Counted(progress)
+    counted = _Counted(progress)
     if numbers:
         gatherer = gatherer_of(store, facts, shards)
         images = [facts.index.images[i] if facts.index else 1 for i in numbers]
         progress.start("verifying", sum(images), "images" if facts.index else "shards")
         try:
-            found += _of_shards(gatherer, names, numbers, codes, workers, progress_of.tell)
-            progress_of.tell_rest()
+            found += _of_shards(gatherer, names, numbers, codes, workers, counted.tell)
+            counted.tell_rest()
         finally:
             progress.finish()
     return Report(
         where=store.where,
-        digest=str(facts.manifest["digest"]) if facts.manifest else None,
+        digest=digest,
         findings=found,
         shards=len(numbers),
-        images=progress_of.images if facts.index else 0,
-        num_bytes=progress_of.num_bytes,
+        images=counted.images if facts.index else 0,
+        num_bytes=counted.num_bytes,
     )
 
 

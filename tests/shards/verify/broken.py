@@ -155,6 +155,13 @@ def _orphan(folder: Path) -> None:
     shutil.copy(folder / SHARD, folder / "train-000009.tar")
 
 
+def _base_off(folder: Path) -> None:
+    view = {"path": "/nowhere", "beside": "../nowhere", "content_digest": "0" * 64}
+    edit_json(folder / "manifest.json", lambda m: m.update(view=view))
+    for path in folder.glob("*.tar"):
+        path.unlink()
+
+
 def _missing(folder: Path) -> None:
     (folder / SHARD).unlink()
 
@@ -297,6 +304,7 @@ BREAKS = (
     Break("E108", _key_repeated, frozenset({"E210", "E211"})),
     Break("E109", _bad_list_off),
     Break("E110", _orphan),
+    Break("E111", _base_off),
     Break("E201", _missing),
     Break("E202", _unreadable),
     Break("E203", _cut_short),

@@ -391,14 +391,34 @@ def test_repair_that_was_stopped_goes_on(folder, source_folder, monkeypatch, sto
         return call
 
     with monkeypatch.context() as patched:
-        for name in ("rename", "replace"):
-            patched.setattr(os, name, stopping(getattr(os, name)))
+        patched.setattr(os, "replace", stopping(os.replace))
         with suppress(StoppedError):
             mend(folder, source_folder)
     assert steps >= min(stop_at, 4)
     mend(folder, source_folder)
     assert of_set(folder) == before
     assert not verify(Folder(folder), selected("E"), 1, Silent()).findings
+
+
+def test_patched_shard_needs_no_source_after_a_stop(folder, monkeypatch):
+    """Stopped when the damaged shard was set aside: the mended one is there, and is taken."""
+    before = all_bytes(folder)
+    put(folder / SHARD, 3, b"x")
+    real, calls = os.replace, []
+
+    def stopping(source: Path, target: Path) -> None:
+        calls.append(target)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        real(source, target)
+
+    with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
+        patched.setattr(os, "replace", stopping)
+        mend(folder, None)
+    assert not (folder / SHARD).exists()
+    report = mend(folder, None)
+    assert how(report) == {SHARD: "patched"}
+    assert of_set(folder) == before
 
 
 def test_every_break_takes_what_it_says():
