@@ -167,7 +167,7 @@ class ShardCorruptError(DataError):
     def __init__(self, path: Path | str, problem: str) -> None:
         super().__init__(
             f"shard {path}: {problem}",
-            "remove the folder of the shard set and run its `granctl shards build` again",
+            "`granctl shards verify` says what is damaged, and with --repair mends it",
         )
 
 
