@@ -211,7 +211,7 @@ class ShardSet:
         hasher, groups = ContentHasher(self.labels), IndexGroups(self.index_path)
         for number, shard in enumerate(self.manifest["shards"]):
             rows = self._of_our_labels(groups.rows(number, ["label", "checksum"]))
-            hasher.update(shard["split"], texts(rows["label"]), texts(rows["checksum"]))
+            hasher.update(shard["split"], rows["label"], rows["checksum"])
         with suppress(OutputNotWritableError):
             write_bytes(kept, hasher.hexdigest().encode())
         return hasher.hexdigest()

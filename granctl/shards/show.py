@@ -156,7 +156,7 @@ def _sidecar(
         if value["label"] != row["label"]:
             return {**classes, "source": value["source"]}, [".json says another label"]
         return {**(classes if shards.base else said), "source": value["source"]}, []
-    except (ValueError, KeyError, TypeError, ShardCorruptError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, ShardCorruptError) as error:
         return {**classes, "source": None}, [f".json is damaged ({error})"]
 
 

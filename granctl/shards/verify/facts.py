@@ -24,7 +24,7 @@ class IndexFacts:
     splits: Mapping[str, Any]
     """Split -> images, image_bytes, label_counts, label_bytes, as the manifest has them."""
     content_digest: str
-    keys: NDArray[np.int64]
+    keys: NDArray[np.int32]
     """-1 where a key is none of nine digits."""
     split_of: NDArray[np.int8]
     """Index into `SPLITS`."""

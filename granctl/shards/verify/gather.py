@@ -112,7 +112,7 @@ def _read_object(store: Store, name: str) -> tuple[dict[str, Any] | None, str]:
         return None, ""
     try:
         value = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return None, f"it is not JSON ({error})"
     return (value, "") if isinstance(value, dict) else (None, "it is no object")
 
@@ -159,31 +159,26 @@ def _index_facts(shards: ShardSet) -> IndexFacts:
     groups = IndexGroups(shards.index_path)
     labels = pa.array(shards.labels, pa.string())
     hasher = ContentHasher(shards.labels)
-    num_labels = len(shards.labels)
-    counts = {s: np.zeros((2, num_labels), dtype=np.int64) for s in SPLITS}
+    counts = {split: np.zeros((2, len(labels)), dtype=np.int64) for split in SPLITS}
     images: list[int] = []
-    pieces: list[tuple[ShardRows, NDArray[np.int8]]] = []
     oddities: list[str] = []
+    total = groups.num_rows
+    keys, split_of = np.zeros(total, dtype=np.int32), np.zeros(total, dtype=np.int8)
+    sums = np.zeros((total, 16), dtype=np.uint8)
+    done = 0
     for number, shard in enumerate(shards.manifest["shards"]):
         table = groups.rows(number, (*COLUMNS, "split"))
+        images.append(table.num_rows)
         if not table.num_rows:
-            images.append(0)
             continue
         rows = shard_rows(table, labels)
-        splits = table["split"].cast(pa.string()).to_pylist()
-        names, sums = table["label"].cast(pa.string()).to_pylist(), table["checksum"].to_pylist()
-        hasher.update(shard["split"], names, sums)
-        images.append(len(rows))
-        ours = counts[shard["split"]]
-        good = rows.labels >= 0
-        ours[0] += np.bincount(rows.labels[good], minlength=num_labels)
-        ours[1] += _sums_of(rows.labels[good], rows.sizes[good], num_labels)
-        if others := sum(split != shard["split"] for split in splits):
-            oddities.append(f"{others:,} rows of {shard['name']} have another split than it")
-        if unknown := int((~good).sum()):
-            oddities.append(f"{unknown:,} rows of {shard['name']} have labels of no manifest")
-        place = np.full(len(rows), SPLITS.index(shard["split"]), dtype=np.int8)
-        pieces.append((rows, place))
+        hasher.update(shard["split"], table["label"], table["checksum"])
+        _count(counts[shard["split"]], rows)
+        oddities += _oddities(shard, table, rows)
+        ours = slice(done, done + len(rows))
+        keys[ours], sums[ours] = rows.keys, rows.sums
+        split_of[ours] = SPLITS.index(shard["split"])
+        done += len(rows)
     beyond = [number for number in groups.shards if not 0 <= number < len(images)]
     if beyond:
         oddities.append(f"rows of {len(beyond):,} shards that the manifest does not name")
@@ -200,20 +195,33 @@ def _index_facts(shards: ShardSet) -> IndexFacts:
             if both[0].any()
         },
         content_digest=hasher.hexdigest(),
-        keys=np.concatenate([np.zeros(0, np.int64), *(rows.keys for rows, _ in pieces)]),
-        split_of=np.concatenate([np.zeros(0, np.int8), *(place for _, place in pieces)]),
-        sums=np.concatenate([np.zeros((0, 16), np.uint8), *(r.sums for r, _ in pieces)]).view(
-            np.uint64
-        ),
+        keys=keys[:done],
+        split_of=split_of[:done],
+        sums=sums[:done].view(np.uint64),
         oddities=oddities[:_MOST_ODDITIES],
     )
 
 
-def _sums_of(labels: NDArray[np.int64], sizes: NDArray[np.int64], num: int) -> NDArray[np.int64]:
-    """Bytes of each label; exact, as float weights of `bincount` would not be."""
-    sums = np.zeros(num, dtype=np.int64)
-    np.add.at(sums, labels, sizes)
-    return sums
+def _oddities(shard: Mapping[str, Any], table: Any, rows: ShardRows) -> Iterator[str]:
+    """What is wrong with the labels and splits of one shard."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    same = pc.equal(table["split"].cast(pa.string()), shard["split"])
+    others = len(rows) - (pc.sum(same).as_py() or 0)
+    if others:
+        yield f"{others:,} rows of {shard['name']} have another split than it"
+    unknown = int((rows.labels < 0).sum())
+    if unknown:
+        yield f"{unknown:,} rows of {shard['name']} have labels of no manifest"
+
+
+def _count(both: NDArray[np.int64], rows: ShardRows) -> None:
+    """Adds images and bytes of each label; shape (2, labels)."""
+    good = rows.labels >= 0
+    labels, sizes = rows.labels[good], rows.sizes[good]
+    both[0] += np.bincount(labels, minlength=both.shape[1])
+    np.add.at(both[1], labels, sizes)  # exact, as the float weights of bincount would not be
 
 
 # --- one shard ----------------------------------------------------------------------------------

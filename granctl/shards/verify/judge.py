@@ -233,7 +233,7 @@ def _read(text: bytes, label: int, known: LabelHeads) -> tuple[int, Any]:
     """What is wrong with a `.json`, and what it holds, or why it is none."""
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return NO_JSON, f"it is not JSON ({error})"
     if not isinstance(value, dict):
         return NO_JSON, "it is no object"

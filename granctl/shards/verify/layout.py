@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from granctl.shards.tar import BLOCK, END_BYTES, json_head
+from granctl.shards.tar import BLOCK, END_BYTES, KEY_DIGITS, json_head
 
 _LONGEST_JSON = 1 << 24
 """A `.json` member longer than this is no label but a gap in the index."""
@@ -71,12 +71,9 @@ def shard_rows(table: Any, labels: Any) -> ShardRows:
         raise ValueError("a column has gaps")
     names = table["label"].cast(pa.string())
     keys = table["key"].combine_chunks()
-    plain = pc.match_substring_regex(keys, r"^[0-9]{9}$")
+    plain = pc.and_(pc.equal(pc.binary_length(keys), KEY_DIGITS), pc.ascii_is_decimal(keys))
     numbers = pc.if_else(plain, keys, "-1").cast(pa.int64())
-    hexes = "".join(table["checksum"].to_pylist())
-    sums = np.frombuffer(bytes.fromhex(hexes), dtype=np.uint8)
-    if len(hexes) != 32 * table.num_rows:
-        raise ValueError("a checksum has not 32 digits")
+    sums = np.frombuffer(_hex_bytes(table["checksum"].combine_chunks()), dtype=np.uint8)
     return ShardRows(
         offsets=table["offset"].to_numpy().astype(np.int64),
         sizes=table["size"].to_numpy().astype(np.int64),
@@ -88,6 +85,21 @@ def shard_rows(table: Any, labels: Any) -> ShardRows:
         .astype(np.int64),
         sums=sums.reshape(-1, 16),
     )
+
+
+def _hex_bytes(texts: Any) -> bytes:
+    """The bytes that texts of 32 hex digits say, one after another.
+
+    Raises:
+        ValueError: one of them is no such text.
+    """
+    import pyarrow.compute as pc
+
+    if not pc.all(pc.equal(pc.binary_length(texts), 32)).as_py():
+        raise ValueError("a checksum has not 32 digits")
+    begin = np.frombuffer(texts.buffers()[1], dtype=np.int32)[texts.offset]
+    digits = memoryview(texts.buffers()[2])[begin : begin + 32 * len(texts)]
+    return bytes.fromhex(str(digits, "ascii", "replace"))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

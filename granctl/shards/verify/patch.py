@@ -80,7 +80,7 @@ def _patches(facts: ShardFacts, row: int, file: BinaryIO) -> Iterator[Patch]:
         raise _BeyondError
     try:
         json.loads(source[:-1])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _BeyondError from error
     payload = (known.heads[label] + source).ljust(json_size)
     if len(payload) > json_size:

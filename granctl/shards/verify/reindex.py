@@ -9,7 +9,6 @@ from typing import Any
 
 import xxhash
 
-from granctl.errors import ShardCorruptError
 from granctl.files import replacing
 from granctl.progress import Progress
 from granctl.shards.build.audit import audit, quiet_decoder
@@ -87,7 +86,7 @@ def _write_rows(shards: ShardSet, name: str, part: Path, tell: Tell) -> bool:
                 size_of = (found.width, found.height, found.remarks)
                 rows.append((image[0], image[1], key, value["label"], checksum, *size_of))
                 tell(1, len(content), 0)
-    except (OSError, ValueError, KeyError, TypeError, ShardCorruptError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(_COLUMNS)
     arrays = {

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from granctl.shards.build.planfile import PARTS_NAME
 from granctl.shards.journal import JOURNAL_NAME
@@ -17,6 +18,7 @@ DAMAGED_NAME = "damaged"
 """Folder inside a shard set: what `--repair` set aside."""
 REPAIR_NAME = ".repair"
 """Folder inside a shard set: what an unfinished `--repair` has made so far."""
+_TABLE_BITS = 24
 _LEFT_FOLDERS = (PARTS_NAME, REPAIR_NAME, JOURNAL_NAME)
 _TEMPORARY = re.compile(r"\..*\.tmp")
 
@@ -189,9 +191,8 @@ def leak(facts: SetFacts) -> Iterator[Said]:
     index = facts.index
     if index is None or index.split_of.max(initial=0) == index.split_of.min(initial=2):
         return
-    train = index.split_of == 0
     # Only images whose first eight bytes of checksum stand among those of held-out ones are sorted.
-    suspects = np.flatnonzero(~train | np.isin(index.sums[:, 0], index.sums[~train, 0]))
+    suspects = np.flatnonzero(_like_held_out(index.sums[:, 0], index.split_of > 0))
     words = index.sums[suspects]
     order = suspects[np.lexsort((index.split_of[suspects], words[:, 1], words[:, 0]))]
     sums, splits = index.sums[order], index.split_of[order]
@@ -200,3 +201,17 @@ def leak(facts: SetFacts) -> Iterator[Said]:
         first, second = (f"{int(index.keys[row]):09d}" for row in order[i : i + 2])
         one, other = (SPLITS[int(split)] for split in splits[i : i + 2])
         yield Said(f"the image is in {one}, and in {other} as {second}", first)
+
+
+def _like_held_out(words: NDArray[np.uint64], held: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which of all words stand among those of held-out images.
+
+    A table of their last bits leaves few to be looked for.
+    """
+    seen = np.zeros(1 << _TABLE_BITS, dtype=np.bool_)
+    last_bits = words & np.uint64(len(seen) - 1)
+    seen[last_bits[held]] = True
+    maybe = np.flatnonzero(seen[last_bits])
+    found = np.zeros(len(words), dtype=np.bool_)
+    found[maybe] = np.isin(words[maybe], words[held])
+    return found
