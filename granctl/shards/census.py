@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from granctl.errors import ManifestMismatchError
 from granctl.shards.build.structure import Remark
+from granctl.shards.columns import numbers_of, places_of, text_column
 from granctl.shards.index import ShardSet
 from granctl.shards.indexfile import IndexGroups
 
-_COLUMNS = ("label", "size", "width", "height", "remarks")
+_KINDS = {"size": np.int32, "width": np.int32, "height": np.int32, "remarks": np.uint8}
+_COLUMNS = ("label", *_KINDS)
 _QUANTILES = {
     "min": 0.0,
     "q01": 0.01,
@@ -58,26 +60,24 @@ def read_census(shards: ShardSet) -> dict[str, Census]:
     Raises:
         ManifestMismatchError: the index is damaged.
     """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     groups = IndexGroups(shards.index_path)
-    ours = pa.array(shards.labels, pa.string())
+    ours = text_column(shards.labels)
     found: dict[str, list[dict[str, NDArray[Any]]]] = {split: [] for split in shards.splits}
     for number, shard in enumerate(shards.manifest["shards"]):
         table = groups.rows(number, _COLUMNS)
         if not table.num_rows:
             continue
-        if any(table[name].null_count for name in _COLUMNS) or shard["split"] not in found:
-            problem = f"rows of {shard['name']} have gaps, or a split that is not there"
+        try:
+            labels = places_of(table["label"], ours)
+            kept = np.flatnonzero(labels >= 0)
+            columns = {name: numbers_of(table[name], kind)[kept] for name, kind in _KINDS.items()}
+            pieces = found[shard["split"]]
+        except (ValueError, KeyError) as error:
+            problem = f"rows of {shard['name']} cannot be: {error}"
             hint = "see `granctl shards verify`"
-            raise ManifestMismatchError(shards.index_path, problem, hint)
-        places = pc.index_in(table["label"].cast(pa.string()), ours).combine_chunks()
-        labels = places.fill_null(-1).to_numpy().astype(np.int32)
-        kept = np.flatnonzero(labels >= 0)
-        columns = {name: table[name].to_numpy()[kept] for name in _COLUMNS[1:]}
+            raise ManifestMismatchError(shards.index_path, problem, hint) from error
         columns |= {"shard": np.full(len(kept), number), "row": kept, "label": labels[kept]}
-        found[shard["split"]].append(columns)
+        pieces.append(columns)
     return {split: _joined(pieces) for split, pieces in found.items()}
 
 

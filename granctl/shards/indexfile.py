@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from granctl.errors import ManifestMismatchError
 from granctl.files import replacing
 from granctl.shards.build.structure import Remark
+from granctl.shards.columns import repeated_text
 
 _TEXTS = "dictionary<values=string, indices=int32, ordered=0>"
 COLUMN_TYPES = {
@@ -68,8 +69,9 @@ class ContentHasher:
         import pyarrow.compute as pc
 
         # Joined by pyarrow: a loop over 14 million images takes a minute.
-        texts = (labels.cast(pa.string()), checksums)
-        joined = pc.binary_join_element_wise(pa.scalar(f"\n{split}"), *texts, "\0")
+        before, between = (repeated_text(text, len(labels)) for text in (f"\n{split}", "\0"))
+        texts = (before, labels.cast(pa.string()), checksums)
+        joined = pc.binary_join_element_wise(*texts, between)
         for piece in getattr(joined, "chunks", [joined]):
             _, offsets, data = piece.buffers()
             ends = np.frombuffer(offsets, dtype=np.int32)[

@@ -13,13 +13,9 @@ from granctl.processes import default_workers
 from granctl.progress import Progress
 from granctl.shards.source.opening import SourceKind
 from granctl.shards.store import store_of, url_of
-from granctl.shards.verify.rebuild import RepairSpec
-from granctl.shards.verify.repair import repair
 from granctl.shards.verify.report import Report
 from granctl.shards.verify.table import selected
 from granctl.shards.verify.verify import verify
-from granctl.study.cutmaps import find_map
-from granctl.tree.labelmap import LabelMap
 from granctl.workspace import MANIFEST_NAME, Workspace
 
 
@@ -65,6 +61,10 @@ def verify_shards(workspace: Workspace, spec: VerifySpec, progress: Progress) ->
     spec.check()
     store, workers = store_of(spec.shards), spec.workers or default_workers()
     if spec.repair:
+        # What builds shards is loaded for a repair alone: a look at a small set is soon done.
+        from granctl.shards.verify.rebuild import RepairSpec
+        from granctl.shards.verify.repair import repair
+
         asked = RepairSpec(
             source=spec.source,
             source_kind=spec.source_kind,
@@ -83,6 +83,9 @@ def _known_labels(workspace: Workspace, spec: VerifySpec) -> Sequence[str] | Non
     Raises:
         GranctlError: `labels` is no label map.
     """
+    from granctl.study.cutmaps import find_map
+    from granctl.tree.labelmap import LabelMap
+
     if spec.labels is not None:
         return LabelMap.read(spec.labels).labels
     if url_of(spec.shards) is not None:

@@ -23,12 +23,13 @@ from granctl.errors import (
     MissingInputError,
     listing,
 )
-from granctl.shards.build.finish import BAD_NAME
+from granctl.shards.columns import places_of, text_column
 from granctl.shards.index import SCHEMA, ShardSet
 from granctl.shards.indexfile import ContentHasher, IndexGroups
 from granctl.shards.journal import check_no_journal
 from granctl.shards.manifest import manifest_faults
 from granctl.shards.pool import Tell
+from granctl.shards.setfiles import BAD_NAME
 from granctl.shards.source.listing import SPLITS
 from granctl.shards.store import Folder, Store
 from granctl.shards.verify.facts import IndexFacts, SetFacts, ShardFacts
@@ -154,10 +155,8 @@ def _index_facts(shards: ShardSet) -> IndexFacts:
     Raises:
         ManifestMismatchError, MissingInputError, ValueError: it is damaged, or not there.
     """
-    import pyarrow as pa
-
     groups = IndexGroups(shards.index_path)
-    labels = pa.array(shards.labels, pa.string())
+    labels, splits = text_column(shards.labels), text_column(SPLITS)
     hasher = ContentHasher(shards.labels)
     counts = {split: np.zeros((2, len(labels)), dtype=np.int64) for split in SPLITS}
     images: list[int] = []
@@ -174,7 +173,7 @@ def _index_facts(shards: ShardSet) -> IndexFacts:
         rows = shard_rows(table, labels)
         hasher.update(shard["split"], table["label"], table["checksum"])
         _count(counts[shard["split"]], rows)
-        oddities += _oddities(shard, table, rows)
+        oddities += _oddities(shard, places_of(table["split"], splits), rows)
         ours = slice(done, done + len(rows))
         keys[ours], sums[ours] = rows.keys, rows.sums
         split_of[ours] = SPLITS.index(shard["split"])
@@ -202,13 +201,11 @@ def _index_facts(shards: ShardSet) -> IndexFacts:
     )
 
 
-def _oddities(shard: Mapping[str, Any], table: Any, rows: ShardRows) -> Iterator[str]:
+def _oddities(
+    shard: Mapping[str, Any], split_of: NDArray[np.int32], rows: ShardRows
+) -> Iterator[str]:
     """What is wrong with the labels and splits of one shard."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    same = pc.equal(table["split"].cast(pa.string()), shard["split"])
-    others = len(rows) - (pc.sum(same).as_py() or 0)
+    others = int((split_of != SPLITS.index(shard["split"])).sum())
     if others:
         yield f"{others:,} rows of {shard['name']} have another split than it"
     unknown = int((rows.labels < 0).sum())
@@ -237,6 +234,8 @@ class ShardGatherer:
     groups: IndexGroups | None
     """None: there is no index to go by."""
     known: LabelHeads | None
+    labels: Any
+    """Those of the manifest, as `text_column` makes them; None: there is none."""
 
     def gather(self, name: str, number: int, tell: Tell) -> ShardFacts:
         """Reads one shard.
@@ -282,14 +281,12 @@ class ShardGatherer:
 
     def rows(self, number: int) -> ShardRows:
         """The rows of a shard; there is an index."""
-        import pyarrow as pa
-
         assert self.groups is not None
-        assert self.shards is not None
+        assert self.labels is not None
         table = self.groups.rows(number, COLUMNS)
         if not table.num_rows:
             return ShardRows.none()
-        return shard_rows(table, pa.array(self.shards.labels, pa.string()))
+        return shard_rows(table, self.labels)
 
     @contextmanager
     def local(self, name: str) -> Iterator[Path]:

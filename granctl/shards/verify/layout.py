@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from granctl.shards.columns import bytes_of, numbers_of, places_of
 from granctl.shards.tar import BLOCK, END_BYTES, KEY_DIGITS, json_head
 
 _LONGEST_JSON = 1 << 24
 """A `.json` member longer than this is no label but a gap in the index."""
 _LONGEST_HEAD = 1024
 """Longer heads of `.json` members are compared one by one: a table of them would be large."""
+
+_SUM_BYTES = 16
 
 COLUMNS = ("offset", "size", "key", "label", "checksum")
 
@@ -59,47 +62,41 @@ def shard_rows(table: Any, labels: Any) -> ShardRows:
 
     Args:
         table: of one shard.
-        labels: the manifest's labels, a pyarrow array.
+        labels: the manifest's labels, as `text_column` makes them.
 
     Raises:
         ValueError: a column has gaps, another type, or what is no checksum.
     """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if any(table[name].null_count for name in COLUMNS):
-        raise ValueError("a column has gaps")
-    names = table["label"].cast(pa.string())
-    keys = table["key"].combine_chunks()
-    plain = pc.and_(pc.equal(pc.binary_length(keys), KEY_DIGITS), pc.ascii_is_decimal(keys))
-    numbers = pc.if_else(plain, keys, "-1").cast(pa.int64())
-    sums = np.frombuffer(_hex_bytes(table["checksum"].combine_chunks()), dtype=np.uint8)
     return ShardRows(
-        offsets=table["offset"].to_numpy().astype(np.int64),
-        sizes=table["size"].to_numpy().astype(np.int64),
-        keys=numbers.to_numpy(zero_copy_only=False),
-        labels=pc.index_in(names, labels)
-        .combine_chunks()
-        .fill_null(-1)
-        .to_numpy()
-        .astype(np.int64),
-        sums=sums.reshape(-1, 16),
+        offsets=numbers_of(table["offset"], np.int64),
+        sizes=numbers_of(table["size"], np.int32).astype(np.int64),
+        keys=_key_numbers(*bytes_of(table["key"])),
+        labels=places_of(table["label"], labels).astype(np.int64),
+        sums=_hex_rows(*bytes_of(table["checksum"])),
     )
 
 
-def _hex_bytes(texts: Any) -> bytes:
-    """The bytes that texts of 32 hex digits say, one after another.
+def _key_numbers(offsets: NDArray[np.int32], data: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Keys of nine digits as numbers; -1 for others."""
+    lengths = np.diff(offsets)
+    found = np.full(len(lengths), -1, dtype=np.int64)
+    ours = np.flatnonzero(lengths == KEY_DIGITS)
+    digits = data[offsets[ours][:, None] + np.arange(KEY_DIGITS)] - np.uint8(ord("0"))
+    plain = (digits <= 9).all(axis=1)
+    found[ours[plain]] = digits[plain].astype(np.int64) @ 10 ** np.arange(KEY_DIGITS)[::-1]
+    return found
+
+
+def _hex_rows(offsets: NDArray[np.int32], data: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The 16 bytes that each text of 32 hex digits says; shape (n, 16).
 
     Raises:
         ValueError: one of them is no such text.
     """
-    import pyarrow.compute as pc
-
-    if not pc.all(pc.equal(pc.binary_length(texts), 32)).as_py():
+    if (np.diff(offsets) != 2 * _SUM_BYTES).any():
         raise ValueError("a checksum has not 32 digits")
-    begin = np.frombuffer(texts.buffers()[1], dtype=np.int32)[texts.offset]
-    digits = memoryview(texts.buffers()[2])[begin : begin + 32 * len(texts)]
-    return bytes.fromhex(str(digits, "ascii", "replace"))
+    digits = data[offsets[0] : offsets[-1]].tobytes().decode("ascii", "replace")
+    return np.frombuffer(bytes.fromhex(digits), dtype=np.uint8).reshape(-1, _SUM_BYTES)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from granctl.shards.build.planfile import PARTS_NAME
 from granctl.shards.journal import JOURNAL_NAME
+from granctl.shards.setfiles import PARTS_NAME
 from granctl.shards.source.listing import SPLITS
 from granctl.shards.verify.facts import SetFacts
 from granctl.shards.verify.finding import Said

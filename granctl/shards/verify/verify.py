@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from granctl.progress import Progress
+from granctl.shards.columns import text_column
 from granctl.shards.index import ShardSet
 from granctl.shards.indexfile import IndexGroups
 from granctl.shards.pool import Tell, Teller, over_shards
@@ -77,6 +78,7 @@ def gatherer_of(store: Store, facts: SetFacts, shards: ShardSet | None) -> Shard
         shards=shards,
         groups=IndexGroups(shards.index_path) if shards and facts.index else None,
         known=LabelHeads.of(shards.manifest) if shards else None,
+        labels=text_column(shards.labels) if shards else None,
     )
 
 
