@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -55,14 +55,9 @@ def verify(
     if list_checks:
         session.answer(code_lines(), code_record())
         return
-    asked: dict[str, Any] = {
-        "source": source,
-        "source_kind": source_kind,
-        "labels": labels,
-        "select": select,
-    }
+    asked = {"source": source, "source_kind": source_kind, "labels": labels, "select": select}
     place = session.given_or_newest(shards, "shards")
-    spec = VerifySpec(shards=place, repair=repair, workers=workers, **asked)
+    spec = VerifySpec(shards=place, repair=repair, workers=workers, **cast(Any, asked))
     report = verify_shards(session.workspace, spec, session.progress)
     session.answer(report.where, report.record())
     report.check()
