@@ -70,8 +70,8 @@ class ContentHasher:
 
         # Joined by pyarrow: a loop over 14 million images takes a minute.
         before, between = (repeated_text(text, len(labels)) for text in (f"\n{split}", "\0"))
-        texts = (before, labels.cast(pa.string()), checksums)
-        joined = pc.binary_join_element_wise(*texts, between)
+        parts = (before, labels.cast(pa.string()), checksums, between)
+        joined = pc.binary_join_element_wise(*parts)
         for piece in getattr(joined, "chunks", [joined]):
             _, offsets, data = piece.buffers()
             ends = np.frombuffer(offsets, dtype=np.int32)[
