@@ -431,3 +431,12 @@ def test_nested_json_is_damage_and_no_crash(folder):
     assert codes(checked(folder)) == {"E304"}
     (folder / "manifest.json").write_text("[" * 100_000)
     assert "E102" in codes(checked(folder))
+
+
+def test_manual_has_the_table_of_checks():
+    """Every code and what it looks for, in their order."""
+    page = Path(__file__).parents[3] / "docs/commands/shards-verify.md"
+    rows = [line.split("|")[1:3] for line in page.read_text().splitlines() if line[:4] == "| `E"]
+    rows += [line.split("|")[1:3] for line in page.read_text().splitlines() if line[:4] == "| `W"]
+    found = [(code.strip(" `"), about.strip()) for code, about in rows]
+    assert found == [(check.code, check.about) for check in CHECKS]
