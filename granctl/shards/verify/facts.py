@@ -139,6 +139,11 @@ class ShardFacts:
         return rows & ~self.unwalked
 
     @property
+    def num_read(self) -> int:
+        """Images whose bytes were looked at."""
+        return self.scan.num_rows if self.scan else 0
+
+    @property
     def is_clean(self) -> bool:
         """Every byte of the tar is what index and manifest say."""
         if self.scan is None or self.rows is None or self.known is None:

@@ -108,11 +108,13 @@ def _read(store: Store, name: str) -> bytes | None:
 
 def _read_object(store: Store, name: str) -> tuple[dict[str, Any] | None, str]:
     """A JSON object; None and perhaps a problem where there is none."""
-    content = _read(store, name)
-    if content is None:
-        return None, ""
     try:
+        content = _read(store, name)
+        if content is None:
+            return None, ""
         value = json.loads(content)
+    except OSError as error:
+        return None, f"it cannot be read ({error.strerror})"
     except (ValueError, RecursionError) as error:
         return None, f"it is not JSON ({error})"
     return (value, "") if isinstance(value, dict) else (None, "it is no object")
@@ -127,13 +129,13 @@ def _unusable(manifest: Mapping[str, Any]) -> str:
 
 def _left_out(store: Store) -> tuple[int | None, str]:
     """How many images bad.csv says were left out; or why that cannot be said."""
-    content = _read(store, BAD_NAME)
-    if content is None:
-        return None, ""
     try:
+        content = _read(store, BAD_NAME)
+        if content is None:
+            return None, ""
         rows = csv.DictReader(io.StringIO(content.decode()))
         return sum(row["left_out"] == "yes" for row in rows), ""
-    except (UnicodeDecodeError, csv.Error, KeyError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError) as error:
         return None, f"{error}"
 
 
@@ -145,7 +147,7 @@ def _read_index(shards: ShardSet) -> tuple[IndexFacts | None, str]:
         return _index_facts(shards), ""
     except (ManifestMismatchError, MissingInputError) as error:
         return None, error.message
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         return None, f"{error}"
 
 

@@ -111,13 +111,8 @@ def check_source(source: Source, shards: ShardSet, name: str, rows: ShardRows) -
     listing = source.listing
     there = rows.keys < len(listing)
     keys = np.where(there, rows.keys, 0)
-    labels = np.array(
-        [
-            {label: i for i, label in enumerate(shards.labels)}.get(label, -1)
-            for label in listing.labels
-        ],
-        dtype=np.int64,
-    )
+    place = {label: i for i, label in enumerate(shards.labels)}
+    labels = np.array([place.get(label, -1) for label in listing.labels], dtype=np.int64)
     same = there & (labels[listing.label_of[keys]] == rows.labels)
     if "recoded" not in shards.manifest:
         same &= listing.sizes[keys] == rows.sizes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from granctl.progress import Progress
 from granctl.shards.columns import text_column
@@ -51,23 +52,20 @@ def verify(
     if any(check.code in codes for check in SHARD_CHECKS):
         names = shards.shard_names if shards else facts.tars if facts.is_foreign else ()
     numbers = [i for i, name in enumerate(names) if only is None or name in only]
-    counted = _Counted(progress)
+    images = num_bytes = 0
     if numbers:
         gatherer = gatherer_of(store, facts, shards)
-        images = [facts.index.images[i] if facts.index else 1 for i in numbers]
-        progress.start("verifying", sum(images), "images" if facts.index else "shards")
-        try:
-            found += _of_shards(gatherer, names, numbers, codes, workers, counted.tell)
-            counted.tell_rest()
-        finally:
-            progress.finish()
+        of_shards = _of_shards(gatherer, facts, names, numbers, codes, workers, progress)
+        found += [finding for one in of_shards for finding in one.findings]
+        images = sum(one.images for one in of_shards)
+        num_bytes = sum(one.num_bytes for one in of_shards)
     return Report(
         where=store.where,
         digest=digest,
         findings=found,
         shards=len(numbers),
-        images=counted.images if facts.index else 0,
-        num_bytes=counted.num_bytes,
+        images=images,
+        num_bytes=num_bytes,
     )
 
 
@@ -82,35 +80,38 @@ def gatherer_of(store: Store, facts: SetFacts, shards: ShardSet | None) -> Shard
     )
 
 
+class _OfShard(NamedTuple):
+    """What was found in one shard, and how much of it was read."""
+
+    findings: list[Finding]
+    images: int
+    num_bytes: int
+
+
 def _of_shards(
     gatherer: ShardGatherer,
+    facts: SetFacts,
     names: Sequence[str],
     numbers: Sequence[int],
     codes: frozenset[str],
     workers: int,
-    tell: Tell,
-) -> list[Finding]:
+    progress: Progress,
+) -> list[_OfShard]:
     """What is found in the shards of these numbers, in their order."""
     checks = [check for check in SHARD_CHECKS if check.code in codes]
 
-    def check(place: int, tell_some: Tell) -> list[Finding]:
+    def check(place: int, tell: Tell) -> _OfShard:
         number = numbers[place]
-        facts = gatherer.gather(names[number], number, tell_some)
-        return [f for check in checks for f in check.findings(facts, names[number])]
+        found = gatherer.gather(names[number], number, tell)
+        findings = [f for one in checks for f in one.findings(found, names[number])]
+        return _OfShard(findings, found.num_read, found.num_bytes or 0)
 
-    ours = [names[number] for number in numbers]
-    return [f for of_shard in over_shards(ours, check, workers, tell) for f in of_shard]
-
-
-class _Counted(Teller):
-    """Tells the progress, and remembers how much was read."""
-
-    def __init__(self, progress: Progress) -> None:
-        super().__init__(progress)
-        self.images = self.num_bytes = 0
-
-    def tell(self, images: int, num_bytes: int, num_bad: int) -> None:
-        """So many images more were read."""
-        self.images += images
-        self.num_bytes += num_bytes
-        super().tell(images, num_bytes, num_bad)
+    total = sum(facts.index.images[number] if facts.index else 1 for number in numbers)
+    teller = Teller(progress)
+    progress.start("verifying", total, "images" if facts.index else "shards")
+    try:
+        of_shards = over_shards([names[n] for n in numbers], check, workers, teller.tell)
+        teller.tell_rest()
+    finally:
+        progress.finish()
+    return of_shards
