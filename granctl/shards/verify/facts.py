@@ -148,10 +148,12 @@ class ShardFacts:
         """Every byte of the tar is what index and manifest say."""
         if self.scan is None or self.rows is None or self.known is None:
             return False
+        if not self.scan.is_as_listed:  # not all rows may have been read
+            return False
         said = self.scan.verdicts
         labels_right = (said.cls == self.known.firsts[self.rows.labels]) & (said.json == 0)
         samples_right = said.sound & ~said.misnamed
-        return self.scan.is_as_listed and bool((labels_right & samples_right).all())
+        return bool((labels_right & samples_right).all())
 
     @property
     def lost(self) -> range:
