@@ -36,6 +36,8 @@ from granctl.shards.read import ImageReader
 from granctl.shards.show import describe, describe_image
 from granctl.shards.source.resolve import open_source
 from granctl.shards.store import Folder
+from granctl.shards.verify.rebuild import RepairSpec
+from granctl.shards.verify.repair import repair
 from granctl.shards.verify.table import selected
 from granctl.shards.verify.verify import verify
 from granctl.workspace import Workspace
@@ -327,6 +329,35 @@ def test_shards_that_are_verified(num: int, shards_folder: Path, tmp_path: Path)
 
     fuzz(num, body)
     assert not verify(Folder(folder), codes, 1, Silent()).findings
+
+
+@inputs(40, 1_000)
+def test_shards_that_are_repaired(
+    num: int, shards_folder: Path, source_folder: Path, tmp_path: Path
+) -> None:
+    """Any damage to a tar or the index that is found is mended, byte for byte."""
+    folder = shutil.copytree(shards_folder, tmp_path / "set")
+    names = ("train-000000.tar", "train-000001.tar", "index.parquet")
+    whole = {name: (folder / name).read_bytes() for name in names}
+    spec = RepairSpec(source=str(source_folder))
+
+    def body(data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(names))
+        content = damaged(data, whole[name])
+        (folder / name).write_bytes(content)
+        report = repair(Workspace(tmp_path / "w"), Folder(folder), spec, 1, Silent())
+        assert not report.num_errors
+        found = (folder / name).read_bytes()
+        if report.mended:
+            assert without_sources(found) == without_sources(whole[name])
+            assert (folder / f"damaged/{name}.1").read_bytes() == content
+            shutil.rmtree(folder / "damaged")
+        else:
+            assert found == content
+            assert without_sources(content) == without_sources(whole[name])
+        (folder / name).write_bytes(whole[name])
+
+    fuzz(num, body)
 
 
 def without_sources(content: bytes) -> bytes:
