@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,6 +92,11 @@ def embedded(name: str) -> Path:
         "this part of the installation is missing",
         "install granctl again, from the wheel or a whole checkout",
     )
+
+
+def slug(name: str) -> str:
+    """A name of images as a part of a file name."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "images"
 
 
 class Workspace:

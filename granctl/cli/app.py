@@ -10,7 +10,9 @@ from granctl.cli import (
     report,
     reproduce,
     shards,
+    shards_relabel,
     shards_remote,
+    shards_verify,
     sweep,
     train,
     tree,
@@ -35,7 +37,9 @@ app.add_typer(train.recipes, name="recipes")
 app.command("report")(report.report)
 app.command("reproduce")(reproduce.reproduce)
 app.add_typer(shards.app, name="shards")
+shards.app.add_typer(shards_relabel.app)
 shards.app.add_typer(shards_remote.app)
+shards.app.add_typer(shards_verify.app)
 app.add_typer(sweep.app, name="sweep")
 app.command("transfer")(train.transfer)
 app.add_typer(tree.app, name="tree")

@@ -66,11 +66,13 @@ class Session:
         """Prints the result of a command that makes nothing: text, or one object with --json."""
         print(json.dumps(record, ensure_ascii=False) if self.as_json else text)  # noqa: T201
 
-    def table(self, title: str, columns: list[str], rows: list[list[str]]) -> None:
-        """Shows a table on stderr; the first column is text, the others are numbers."""
+    def table(
+        self, title: str, columns: list[str], rows: list[list[str]], *, texts: bool = False
+    ) -> None:
+        """Shows a table on stderr; the first column is text, the others are numbers, or `texts`."""
         from granctl.cli.terminal import table_of
 
-        self.stderr.print(table_of(title, columns, rows))
+        self.stderr.print(table_of(title, columns, rows, texts=texts))
 
     def follow(
         self,

@@ -96,18 +96,22 @@ def show(
     key: Annotated[
         str | None, typer.Argument(help="Show this image instead: a key, such as 000000042.")
     ] = None,
+    save: Annotated[
+        Path | None, typer.Option(help="With KEY: write the image to this file or folder.")
+    ] = None,
     shards: Shards = None,
     json: Json = False,
     quiet: Quiet = False,
     workspace: WorkspaceFolder = None,
 ) -> None:
-    """Show images a label and split, or everything about one image."""
+    """Show images a label and split, or everything about one image, and the image itself."""
     from granctl.cli.console import Session
+    from granctl.cli.imageview import show_image, show_set
     from granctl.shards.index import ShardSet
-    from granctl.shards.show import describe, describe_image, image_table, label_table
 
     session = Session(workspace, as_json=json, quiet=quiet)
     opened = ShardSet.open(session.given_or_newest(shards, "shards"))
-    record = describe_image(opened, key) if key else describe(opened)
-    session.table(*(image_table(record) if key else label_table(opened)))
-    session.answer(str(record["path"]), record)
+    if key is None:
+        show_set(session, opened, save)
+    else:
+        show_image(session, opened, key, save)

@@ -1,7 +1,8 @@
-"""Facts about a cut or a tree as lines, sizes as bars, and label lists side by side."""
+"""Facts about a cut, a tree or shards as lines, sizes as bars, label lists side by side."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from granctl.cli.console import Session
@@ -72,6 +73,17 @@ def bars(title: str, rows: list[tuple[str, int]]) -> str:
         bar = "█" * (eighths // 8) + (_EIGHTHS[eighths % 8] if eighths % 8 else "")
         lines.append(f"{name:>{width}}  {bar}{' ' if bar else ''}{num:,}")
     return "\n".join(lines)
+
+
+def show_shards(session: Session, record: dict[str, Any]) -> None:
+    """Shows what a shard set is like; the result is the page that was made, or the set."""
+    from granctl.study.shardstats import bar_rows, fact_rows
+
+    name = Path(record["path"]).name
+    session.table(name, ["", *record["splits"]], fact_rows(record))
+    for title, rows in bar_rows(record):
+        session.stderr.print(bars(title, rows), markup=False, highlight=False, soft_wrap=True)
+    session.answer(record.get("sheet", record["path"]), record)
 
 
 def show_difference(session: Session, record: dict[str, Any]) -> None:

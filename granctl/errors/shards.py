@@ -13,6 +13,9 @@ _KINDS_HINT = (
 )
 
 
+_MOST_LINES = 40
+
+
 class NoSuchSplitError(UserError):
     """A shard set lacks the split that was asked for."""
 
@@ -95,6 +98,48 @@ class LabelsNotInMapError(UserError):
         )
 
 
+class NothingKeptError(UserError):
+    """A label map drops every label of a shard set."""
+
+    def __init__(self, where: str, labels: int) -> None:
+        super().__init__(
+            f"the label map drops all {labels} labels of {where}",
+            "cut otherwise: `granctl tree cut` says which labels a cut drops",
+        )
+
+
+class DropsInPlaceError(UserError):
+    """A relabel inside the shards of a set cannot leave images out of them."""
+
+    def __init__(self, where: str, labels: Sequence[str], images: int) -> None:
+        super().__init__(
+            f"the label map drops {len(labels)} labels ({images} images) of {where}, and images"
+            f" cannot leave shards in place: {listing(labels)}",
+            "write new shards with --materialise, or make a view: leave --in-place out",
+        )
+
+
+class DoesNotFitError(UserError):
+    """Classes take more room than shards have reserved for them."""
+
+    def __init__(self, where: str, images: int, first: Sequence[str]) -> None:
+        super().__init__(
+            f"the classes of {images} images do not fit into the .json members of {where}"
+            f" (keys {listing(first)}); nothing was written",
+            "write new shards with --materialise",
+        )
+
+
+class NoTarsError(UserError):
+    """A view has no shards of its own, and something was asked that needs them."""
+
+    def __init__(self, what: str, view: str, base: str) -> None:
+        super().__init__(
+            f"{what}: {view} is a view of {base} and has no shards of its own",
+            f"write them: `granctl shards relabel --materialise --shards {view} --labels MAP`",
+        )
+
+
 class BadImagesError(UserError):
     """Images of a source do not decode, and the user did not ask to leave such images out."""
 
@@ -122,7 +167,7 @@ class ShardCorruptError(DataError):
     def __init__(self, path: Path | str, problem: str) -> None:
         super().__init__(
             f"shard {path}: {problem}",
-            "remove the folder of the shard set and run its `granctl shards build` again",
+            "`granctl shards verify` says what is damaged, and with --repair mends it",
         )
 
 
@@ -133,4 +178,59 @@ class SourceChangedError(DataError):
         super().__init__(
             f"{path} changed while it was read: {problem}",
             "run the same command again when nothing writes there",
+        )
+
+
+class BaseGoneError(UserError):
+    """The shard set that a view reads is not there."""
+
+    def __init__(self, view: str, base: str) -> None:
+        super().__init__(
+            f"{view} is a view of {base}, and there is no shard set any more",
+            "put it back, or make the view of it where it lies now: `granctl shards relabel`",
+        )
+
+
+class BaseChangedError(DataError):
+    """The shard set that a view reads holds other images than when the view was made."""
+
+    def __init__(self, view: str, base: str) -> None:
+        super().__init__(
+            f"{view} is a view of {base}, which holds other images now",
+            "put back what was there, or make the view anew: `granctl shards relabel`",
+        )
+
+
+class RelabelUnfinishedError(DataError):
+    """Shards are relabelled in place, and that was stopped."""
+
+    def __init__(self, folder: Path, command: str) -> None:
+        super().__init__(
+            f"{folder} is relabelled in place and not finished",
+            f"run the same command again, it goes on: `{command}`",
+        )
+
+
+class FaultyShardsError(DataError):
+    """A shard set is not what its manifest says; each fault that was found is a line."""
+
+    def __init__(self, where: str, num: int, lines: Sequence[str], mends: Sequence[str]) -> None:
+        noun = "error" if num == 1 else "errors"
+        shown = [f"  {line}" for line in lines[:_MOST_LINES]]
+        if len(lines) > _MOST_LINES:
+            shown.append(f"  {len(lines) - _MOST_LINES} more lines: --json has them all")
+        super().__init__(
+            "\n".join([f"shard set {where}: {num:,} {noun}", *shown]),
+            "; ".join(mends),
+        )
+
+
+class SourceDiffersError(DataError):
+    """A source is not what a shard set was built from, so that a shard cannot be built again."""
+
+    def __init__(self, source: Path, shard: str, what: str, num: int) -> None:
+        more = f"; {num:,} images in all" if num > 1 else ""
+        super().__init__(
+            f"{source} is not what {shard} was built from: {what}{more}",
+            "name the source as it was with --source; the damaged shard stays as it is until then",
         )

@@ -11,10 +11,11 @@ from granctl.launch.commands import ended
 from granctl.launch.shardjobs import Launched, absent_shards, jobs_folder, tasks_of
 from granctl.launch.slurm import UNKNOWN, Ended
 from granctl.launch.waiting import tail_of
-from granctl.shards.build.finish import BAD_NAME, check_bad_images
+from granctl.shards.build.finish import check_bad_images
 from granctl.shards.build.pack import find_part
 from granctl.shards.build.plan import PlannedShard
 from granctl.shards.build.planfile import Plan
+from granctl.shards.setfiles import BAD_NAME
 
 TRIES = 3
 """Rounds of tasks in a row that may bring no shard more before the finish job gives up."""

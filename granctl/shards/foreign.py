@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from granctl.errors import BadOptionError, ManifestMismatchError, ShardCorruptError
+from granctl.errors import BadOptionError, ManifestMismatchError, NoTarsError, ShardCorruptError
 from granctl.files import write_bytes, write_json
 from granctl.progress import Progress
 from granctl.shards.index import ShardSet
@@ -39,7 +39,7 @@ def export_indexes(
     return {
         "kind": "shard-indexes",
         "schema": 1,
-        "path": shards.store.where,
+        "path": shards.where,
         "digest": shards.manifest["digest"],
         "made": True,
         "content_digest": shards.digest,
@@ -58,12 +58,15 @@ def write_indexes(
 
     Raises:
         BadOptionError: the shard set does not lie in a folder of this machine.
+        NoTarsError: it is a view: other readers know only what stands in the tars.
         ShardCorruptError: a shard is not as the index says (dali, md5).
         OutputNotWritableError: the folder cannot be written.
     """
+    if shards.base is not None:
+        raise NoTarsError("indexes for other readers", shards.where, shards.base.where)
     if not isinstance(shards.store, Folder):
         hint = "write them where the set was built, then `granctl shards upload` sends them too"
-        raise BadOptionError("--indexes", f"{shards.store.where} is no folder", hint)
+        raise BadOptionError("--indexes", f"{shards.where} is no folder", hint)
     folder = shards.store.root
     written: list[Path] = []
     if "timm" in forms:

@@ -6,11 +6,15 @@
   index.parquet         a row an image: shard, offset, size, key, label, checksum, split, ...
   bad.csv               images left out, if any, with the reason
   manifest.json         counts, labels, digests; written last
+
+A view (`granctl shards relabel`) has spec.json and manifest.json alone: labels, classes, and where
+the set lies whose tars and index it reads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,8 +24,18 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from granctl.errors import ManifestMismatchError, MissingInputError, NoSuchSplitError, listing
-from granctl.files import read_json
+from granctl.errors import (
+    BaseChangedError,
+    BaseGoneError,
+    ManifestMismatchError,
+    MissingInputError,
+    NoSuchSplitError,
+    OutputNotWritableError,
+    listing,
+)
+from granctl.files import read_json, write_bytes
+from granctl.shards.indexfile import COLUMN_TYPES, ContentHasher, IndexGroups, texts
+from granctl.shards.journal import check_no_journal
 from granctl.shards.manifest import manifest_faults
 from granctl.shards.source.listing import SPLITS
 from granctl.shards.store import Folder, Store, store_of, url_of
@@ -32,15 +46,9 @@ INDEX_NAME = "index.parquet"
 HELD_OUT_SPLITS = ("test", "val")
 """Splits to measure on, the preferred one first."""
 
-_TYPES = {
-    "shard": "int32",
-    "offset": "int64",
-    "size": "int32",
-    "key": "string",
-    "label": "dictionary<values=string, indices=int32, ordered=0>",
-    "checksum": "string",
-}
 _READ_BYTES = 1 << 22
+_KEPT_DIGEST = ".content-digest"
+_DIGEST_CHARS = 64
 _HINT = "make it again with `granctl shards build`"
 
 
@@ -79,7 +87,9 @@ class ShardSet:
     """The folder; of a set behind a URL, the folder of the cache with its manifest and index."""
     manifest: Mapping[str, Any]
     store: Store
-    """Where its files lie."""
+    """Where its tars and its index lie."""
+    base: ShardSet | None = None
+    """Of a view: the set whose tars and index it reads, with labels of which it may have fewer."""
 
     @classmethod
     def open(cls, path: Path | str) -> ShardSet:
@@ -88,22 +98,34 @@ class ShardSet:
         Raises:
             MissingInputError: there is no such folder.
             ManifestMismatchError: it is no shard set, or an unfinished one.
+            RelabelUnfinishedError: its shards are half relabelled.
+            BaseGoneError, BaseChangedError: it is a view of a set that is not there any more.
             RemoteDownError: the URL cannot be read.
         """
+        return cls._open(path)
+
+    @classmethod
+    def _open(cls, path: Path | str, *, as_base: bool = False) -> ShardSet:
         if url_of(path) is not None:
-            return cls.of_store(store_of(path))
+            return cls.of_store(store_of(path), as_base=as_base)
         path = Path(path)
         if not path.exists():
             raise MissingInputError("shard set", path, "make one with `granctl shards build`")
         if not (path / MANIFEST_NAME).is_file():
+            check_no_journal(path)
             problem = f"not a whole shard set: it has no {MANIFEST_NAME}"
             hint = "if its build was stopped, run the same `granctl shards build` again"
             raise ManifestMismatchError(path, problem, hint)
-        return cls._of_manifest(path, read_json(path / MANIFEST_NAME), Folder(path))
+        manifest = read_json(path / MANIFEST_NAME)
+        return cls.of_manifest(path, manifest, Folder(path), as_base=as_base)
 
     @classmethod
-    def of_store(cls, store: Store) -> ShardSet:
+    def of_store(cls, store: Store, *, as_base: bool = False) -> ShardSet:
         """Opens the shard set of a store: that of a URL with limits of one's own, for example.
+
+        Args:
+            store: where it lies.
+            as_base: for a view, which may not be one of a view.
 
         Raises:
             ManifestMismatchError: it is no shard set, or an unfinished one.
@@ -115,10 +137,24 @@ class ShardSet:
             problem = f"not a whole shard set: it has no {MANIFEST_NAME}"
             hint = "check the URL; if its upload was stopped, run the same command again"
             raise ManifestMismatchError(store.where, problem, hint) from error
-        return cls._of_manifest(manifest.parent, read_json(manifest), store)
+        return cls.of_manifest(manifest.parent, read_json(manifest), store, as_base=as_base)
 
     @classmethod
-    def _of_manifest(cls, root: Path, manifest: Mapping[str, Any], store: Store) -> ShardSet:
+    def of_manifest(
+        cls, root: Path, manifest: Mapping[str, Any], store: Store, *, as_base: bool = False
+    ) -> ShardSet:
+        """The shard set of a manifest that was read.
+
+        Args:
+            root: the folder with the manifest.
+            manifest: what it says.
+            store: where the set lies.
+            as_base: for a view, which may not be one of a view.
+
+        Raises:
+            ManifestMismatchError: it is not one of a shard set, or damaged.
+            BaseGoneError, BaseChangedError: it is a view of a set that is not there any more.
+        """
         if manifest.get("kind") != "shards" or manifest.get("schema") != SCHEMA:
             found = f"{manifest.get('kind')!r}, schema {manifest.get('schema')!r}"
             problem = f"not a shard set of this version ({found})"
@@ -126,20 +162,59 @@ class ShardSet:
         if faults := manifest_faults(manifest):
             where = f"{store.where}/{MANIFEST_NAME}"
             raise ManifestMismatchError(where, f"damaged: {listing(faults)}", _HINT)
-        return cls(root=root, manifest=manifest, store=store)
+        if "view" not in manifest:
+            return cls(root=root, manifest=manifest, store=store)
+        if as_base:
+            hint = "make the view of the set itself again: `granctl shards relabel`"
+            raise ManifestMismatchError(store.where, "a view cannot be one of a view", hint)
+        base = cls._base_of(root, manifest["view"], store.where)
+        theirs = {name: base.manifest[name] for name in ("shards", "index")}
+        return cls(root=root, manifest={**manifest, **theirs}, store=base.store, base=base)
+
+    @classmethod
+    def _base_of(cls, root: Path, view: Mapping[str, Any], where: str) -> ShardSet:
+        """The set that a view reads: where it was, or beside the view as it was."""
+        places = [view["path"]] if url_of(view["path"]) else [view["path"], root / view["beside"]]
+        for place in places:
+            with suppress(MissingInputError, OSError):  # a damaged path may be no path at all
+                base = cls._open(place, as_base=True)
+                break
+        else:
+            raise BaseGoneError(where, view["path"])
+        if base.digest != view["content_digest"]:
+            raise BaseChangedError(where, base.where)
+        return base
+
+    @property
+    def where(self) -> str:
+        """The folder or the URL, as people write it."""
+        return self.store.where if self.base is None else str(self.root)
 
     @property
     def name(self) -> str:
         """The last part of the folder's path or of the URL."""
-        return self.store.where.rstrip("/").rpartition("/")[2]
+        return self.where.rstrip("/").rpartition("/")[2]
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Content: the same images under the same labels in the same order and splits.
 
-        The classes in `.cls` and `.json` are no part of it: a cut is looked up at reading.
+        The classes in `.cls` and `.json` are no part of it: a cut is looked up at reading. For a
+        view with fewer labels than its base the index is read, as such a view is made without; the
+        digest is kept beside it.
         """
-        return str(self.manifest["content_digest"])
+        if "content_digest" in self.manifest:
+            return str(self.manifest["content_digest"])
+        kept = self.root / _KEPT_DIGEST
+        if kept.is_file() and len(found := kept.read_text()) == _DIGEST_CHARS:
+            return found
+        hasher, groups = ContentHasher(self.labels), IndexGroups(self.index_path)
+        for number, shard in enumerate(self.manifest["shards"]):
+            rows = self._of_our_labels(groups.rows(number, ["label", "checksum"]))
+            hasher.update(shard["split"], rows["label"], rows["checksum"])
+        with suppress(OutputNotWritableError):
+            write_bytes(kept, hasher.hexdigest().encode())
+        return hasher.hexdigest()
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -180,7 +255,7 @@ class ShardSet:
         for split in HELD_OUT_SPLITS:
             if split in self.splits:
                 return split
-        raise NoSuchSplitError(self.store.where, " or ".join(HELD_OUT_SPLITS), self.splits)
+        raise NoSuchSplitError(self.where, " or ".join(HELD_OUT_SPLITS), self.splits)
 
     # --- the index ----------------------------------------------------------------------------
 
@@ -192,6 +267,8 @@ class ShardSet:
             MissingInputError: there is none.
             ManifestMismatchError: it is another, or was damaged.
         """
+        if self.base is not None:
+            return self.base.index_path
         path, said = self.store.file(INDEX_NAME), self.manifest.get("index")
         if not path.is_file():
             raise MissingInputError("index of a shard set", path, _HINT)
@@ -210,19 +287,20 @@ class ShardSet:
         table = self._table(split, ["shard", "offset", "size", "label"])
         label = table["label"].unify_dictionaries().combine_chunks()
         index_of_label = {name: i for i, name in enumerate(self.labels)}
-        try:
-            # The index writes labels as a dictionary in its own order of appearance.
-            names = label.dictionary.to_pylist()
-            ours = np.array([index_of_label[name] for name in names], dtype=np.int32)
-        except KeyError as error:
-            problem = f"label {error} is not in the manifest"
-            raise ManifestMismatchError(self.root / INDEX_NAME, problem, _HINT) from error
+        # The index writes labels as a dictionary in its own order of appearance.
+        names = label.dictionary.to_pylist()
+        ours = np.array([index_of_label.get(name, -1) for name in names], dtype=np.int32)
+        number = ours[label.indices.to_numpy()]
+        if (number < 0).any():
+            stranger = names[label.indices.to_numpy()[number < 0][0]]
+            problem = f"label {stranger!r} is not in the manifest"
+            raise ManifestMismatchError(self.index_path, problem, _HINT)
         shard, offset, size = (table[name].to_numpy() for name in ("shard", "offset", "size"))
         outside = (shard < 0) | (shard >= len(self.shard_names)) | (offset < 0) | (size < 0)
         if outside.any():
             problem = f"{outside.sum()} rows of {split} lie outside of every shard"
             raise ManifestMismatchError(self.index_path, problem, _HINT)
-        return Rows(shard=shard, offset=offset, size=size, label=ours[label.indices.to_numpy()])
+        return Rows(shard=shard, offset=offset, size=size, label=number)
 
     def keys(self, split: str) -> NDArray[np.str_]:
         """The WebDataset key of each row.
@@ -231,7 +309,7 @@ class ShardSet:
             NoSuchSplitError: there is no such split.
             ManifestMismatchError: the index is damaged.
         """
-        return np.array(self._table(split, ["key"])["key"].to_pylist(), dtype=np.str_)
+        return np.array(texts(self._table(split, ["key"])["key"]), dtype=np.str_)
 
     def checksums(self, split: str) -> NDArray[np.bytes_]:
         """The xxh3-128 of each row's image bytes: shape (N,), dtype S32, 32 hex digits.
@@ -240,11 +318,11 @@ class ShardSet:
             NoSuchSplitError: there is no such split.
             ManifestMismatchError: the index is damaged.
         """
-        return np.array(self._table(split, ["checksum"])["checksum"].to_pylist(), dtype="S32")
+        return np.array(texts(self._table(split, ["checksum"])["checksum"]), dtype="S32")
 
     def _known(self, split: str) -> str:
         if split not in self.splits:
-            raise NoSuchSplitError(self.store.where, split, self.splits)
+            raise NoSuchSplitError(self.where, split, self.splits)
         return split
 
     def _table(self, split: str, columns: Sequence[str]) -> Any:
@@ -253,6 +331,7 @@ class ShardSet:
 
         path = self.index_path
         expected = self.num_images(split)
+        columns = [*columns, "label"] if self._lacks_labels and "label" not in columns else columns
         try:
             table = pq.read_table(
                 path,
@@ -264,10 +343,33 @@ class ShardSet:
             raise ManifestMismatchError(path, f"cannot be read ({error})", _HINT) from error
         for name in columns:
             column = table[name]
-            if column.null_count or str(column.type) != _TYPES[name]:
+            if column.null_count or str(column.type) != COLUMN_TYPES[name]:
                 problem = f"its column {name} is {column.type}, or has gaps"
                 raise ManifestMismatchError(path, problem, _HINT)
+        table = self._of_our_labels(table)
         if table.num_rows != expected:
             problem = f"{table.num_rows} rows of {split}, not {expected} as its manifest says"
             raise ManifestMismatchError(path, problem, _HINT)
         return table
+
+    @property
+    def _lacks_labels(self) -> bool:
+        """Whether this is a view with fewer labels than its base."""
+        return self.base is not None and len(self.labels) < len(self.base.labels)
+
+    def _of_our_labels(self, table: Any) -> Any:
+        """Those rows of the index that a view does not leave out."""
+        if not self._lacks_labels:
+            return table
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        label = table["label"].unify_dictionaries().combine_chunks()
+        kept = pc.is_in(label.dictionary, self._label_set).to_numpy(zero_copy_only=False)
+        return table.filter(pa.array(kept[label.indices.to_numpy()]))
+
+    @cached_property
+    def _label_set(self) -> Any:
+        import pyarrow as pa
+
+        return pa.array(self.labels, pa.string())

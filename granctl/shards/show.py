@@ -6,9 +6,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from granctl.errors import ManifestMismatchError, NoSuchKeyError
+import xxhash
+
+from granctl.errors import NoSuchKeyError, ShardCorruptError
+from granctl.shards.build.audit import extension_of
+from granctl.shards.build.structure import Remark
 from granctl.shards.index import ShardSet
-from granctl.shards.tar import BLOCK, padded
+from granctl.shards.indexfile import IndexGroups
+from granctl.shards.store import ShardBytes
+from granctl.shards.tar import BLOCK, padded, size_in
 
 Table = tuple[str, list[str], list[list[str]]]
 """Title, columns, rows."""
@@ -27,7 +33,7 @@ def describe(shards: ShardSet) -> dict[str, Any]:
     return {
         "kind": "shards",
         "schema": 1,
-        "path": shards.store.where,
+        "path": shards.where,
         "digest": shards.manifest["digest"],
         "content_digest": shards.digest,
         "images": sum(split["images"] for split in splits.values()),
@@ -58,50 +64,113 @@ def label_table(shards: ShardSet, most: int = 40) -> Table:
 
 
 def describe_image(shards: ShardSet, key: str) -> dict[str, Any]:
-    """The index row of one image, with what its `.json` says.
+    """All that is known of one image: its row of the index, its `.json`, what its bytes say.
+
+    `problems` has a sentence for each thing that is not as the index says.
 
     Raises:
         NoSuchKeyError: the shard set has no such key.
         ManifestMismatchError: the index is damaged.
+        ShardCorruptError: its shard is missing, or has another size.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path = shards.index_path
-    try:
-        found = pq.read_table(path, filters=[("key", "==", key)]).to_pylist()
-    except (pa.ArrowException, OSError) as error:
-        hint = "make it again with `granctl shards build`"
-        raise ManifestMismatchError(path, f"cannot be read ({error})", hint) from error
-    if not found:
-        raise NoSuchKeyError(shards.store.where, key)
-    row: dict[str, Any] = found[0]
-    sidecar = _sidecar(shards, row)
-    row["shard"] = shards.shard_names[row["shard"]]
-    tar = f"{shards.store.where}/{row['shard']}"
-    return {"kind": "image", "schema": 1, "path": tar, **row, **sidecar}
-
-
-def _sidecar(shards: ShardSet, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Classes and source from the `.json` member, two members after the image."""
-    header_at = row["offset"] + padded(row["size"]) + 2 * BLOCK
+    row = _row(shards, key)
     record = shards.manifest["shards"][row["shard"]]
     opened = shards.store.shard_bytes([(record["name"], record["bytes"])])
     try:
-        size = int(opened.read(0, header_at, BLOCK)[124:135], 8)
-        value = json.loads(opened.read(0, header_at + BLOCK, size))
-        return {"classes": value["classes"], "source": value["source"]}
-    except (ValueError, KeyError) as error:
-        hint = "make it again with `granctl shards build`"
-        problem = f"{row['key']}.json is damaged ({error})"
-        raise ManifestMismatchError(
-            f"{shards.store.where}/{record['name']}", problem, hint
-        ) from error
+        content = opened.read(0, row["offset"], row["size"])
+        sidecar, problems = _sidecar(shards, row, opened)
+    finally:
+        opened.close()
+    if xxhash.xxh3_128_hexdigest(content) != row["checksum"]:
+        problems.append("its bytes have another checksum than the index")
+    flags = row.pop("remarks")
+    return {
+        "kind": "image",
+        "schema": 1,
+        "path": f"{shards.store.where}/{record['name']}",
+        **row,
+        "shard": record["name"],
+        "format": extension_of(content) or "unknown",
+        "remarks": [str(one.name).lower() for one in Remark if flags & one],
+        **sidecar,
+        "problems": problems,
+    }
+
+
+def image_bytes(shards: ShardSet, record: Mapping[str, Any]) -> bytes:
+    """The image that `describe_image` describes, as it was in its source.
+
+    Raises:
+        ShardCorruptError: its shard is missing, or has another size.
+    """
+    number = shards.shard_names.index(record["shard"])
+    opened = shards.store.shard_bytes(
+        [(record["shard"], shards.manifest["shards"][number]["bytes"])]
+    )
+    try:
+        return opened.read(0, record["offset"], record["size"])
     finally:
         opened.close()
 
 
+def _row(shards: ShardSet, key: str) -> dict[str, Any]:
+    """The row of the index with this key; only the column of keys is read to find it.
+
+    Raises:
+        NoSuchKeyError: there is none.
+        ManifestMismatchError: the index is damaged.
+    """
+    import pyarrow.compute as pc
+
+    groups = IndexGroups(shards.index_path)
+    for number in groups.shards:
+        place = pc.index(groups.rows(number, ["key"])["key"], key).as_py()
+        if place >= 0:
+            found: dict[str, Any] = groups.rows(number).slice(place, 1).to_pylist()[0]
+            if found["label"] in shards.labels:  # a view leaves labels out
+                return found
+    raise NoSuchKeyError(shards.where, key)
+
+
+def _classes_of(shards: ShardSet, label: str) -> dict[str, Any]:
+    """The classes of a label as the manifest has them: a view has no `.json` of its own."""
+    number = shards.labels.index(label)
+    also = shards.manifest.get("also", {})
+    further = {f"classes_{name}": theirs["of_label"][number] for name, theirs in also.items()}
+    return {"classes": shards.manifest["classes"]["of_label"][number], **further}
+
+
+def _sidecar(
+    shards: ShardSet, row: Mapping[str, Any], opened: ShardBytes
+) -> tuple[dict[str, Any], list[str]]:
+    """Classes and source from the `.json` member, two members after the image; and what is wrong.
+
+    Classes of a view are those that it looks up.
+    """
+    header_at = row["offset"] + padded(row["size"]) + 2 * BLOCK
+    classes = _classes_of(shards, row["label"])
+    try:
+        size = size_in(opened.read(0, header_at, BLOCK))
+        value = json.loads(opened.read(0, header_at + BLOCK, size))
+        said = {name: value[name] for name in value if name.startswith("classes")}
+        if value["label"] != row["label"]:
+            return {**classes, "source": value["source"]}, [".json says another label"]
+        return {**(classes if shards.base else said), "source": value["source"]}, []
+    except (ValueError, KeyError, TypeError, RecursionError, ShardCorruptError) as error:
+        return {**classes, "source": None}, [f".json is damaged ({error})"]
+
+
 def image_table(record: Mapping[str, Any]) -> Table:
     """One image as a table of fields."""
-    rows = [[name, str(value)] for name, value in record.items() if name not in ("kind", "schema")]
-    return str(record["key"]), ["field", "value"], rows
+    rows = [
+        [name.replace("_", " "), _shown(value)]
+        for name, value in record.items()
+        if name not in ("kind", "schema", "key") and value not in (None, [])
+    ]
+    return str(record["key"]), ["", ""], rows
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(_shown(one) for one in value)
+    return f"{value:,}" if isinstance(value, int) else str(value)

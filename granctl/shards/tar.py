@@ -9,7 +9,7 @@ block of padding: 2.8 KB for a JSON of one block.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ _TIME = b"00000000000\0"
 _BLANK_SUM = b"        "
 _MAGIC = b"ustar\x0000"
 _SIZE_AT, _SUM_AT = 124, 148
-_JSON_SLACK = 64
+JSON_SLACK = 64
 """Spaces that a JSON member has at least, so that more classes fit in later."""
 
 
@@ -75,10 +75,11 @@ def headers(keys: NDArray[np.int64], extension: str, sizes: NDArray[np.int64]) -
     rows = np.tile(template, (len(keys), 1))
     rows[:, :KEY_DIGITS] = _digits(keys, 10 ** np.arange(KEY_DIGITS)[::-1], 10)
     rows[:, _SIZE_AT : _SIZE_AT + 11] = _digits(sizes, 8 ** np.arange(11)[::-1], 8)
-    rows[:, _SUM_AT : _SUM_AT + 8] = np.frombuffer(_BLANK_SUM, dtype=np.uint8)
-    sums = rows.sum(axis=1, dtype=np.int64)
+    # The template's own sum, and what the digits add to its zeros: 20 of 512 bytes.
+    sums = np.full(len(keys), int(template[_SUM_AT : _SUM_AT + 6].tobytes(), 8))
+    for digits in (rows[:, :KEY_DIGITS], rows[:, _SIZE_AT : _SIZE_AT + 11]):
+        sums += digits.sum(axis=1, dtype=np.int64) - ord("0") * digits.shape[1]
     rows[:, _SUM_AT : _SUM_AT + 6] = _digits(sums, 8 ** np.arange(6)[::-1], 8)
-    rows[:, _SUM_AT + 6] = 0
     return rows
 
 
@@ -87,14 +88,29 @@ def _digits(numbers: NDArray[np.int64], places: NDArray[np.int64], base: int) ->
     return (numbers[:, None] // places % base + ord("0")).astype(np.uint8)
 
 
+def size_in(header: bytes) -> int:
+    """The size of a member, as a header that granctl wrote says it; -1 where it says none."""
+    digits = header[_SIZE_AT : _SIZE_AT + 11]
+    return int(digits, 8) if digits.isdigit() else -1
+
+
 def member(name: str, content: bytes) -> bytes:
     """Header, content and padding of one member."""
     return header(name, len(content)) + content + bytes(padded(len(content)) - len(content))
 
 
-def json_head(label: str, classes: Sequence[int]) -> bytes:
-    """The `.json` member of an image of this label as far as its source, which comes last."""
-    value = {"classes": list(classes), "label": label, "source": ""}
+def json_head(
+    label: str, classes: Sequence[int], also: Mapping[str, Sequence[int]] | None = None
+) -> bytes:
+    """The `.json` member of an image of this label as far as its source, which comes last.
+
+    Args:
+        label: the finest.
+        classes: all of them, the first one first.
+        also: name -> classes of further label sets, which become fields `classes_NAME`.
+    """
+    further = {f"classes_{name}": list(theirs) for name, theirs in sorted((also or {}).items())}
+    value = {"classes": list(classes), **further, "label": label, "source": ""}
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()[:-3]
 
 
@@ -103,8 +119,49 @@ def json_payload(head: bytes, source: str) -> bytes:
 
     Longer labels or more classes can be patched in without moving what follows.
     """
-    text = head + json.dumps(source, ensure_ascii=False).encode() + b"}"
-    return text.ljust(padded(len(text) + _JSON_SLACK))
+    return json_padded(head + json.dumps(source, ensure_ascii=False).encode() + b"}")
+
+
+def json_padded(text: bytes) -> bytes:
+    """The text with as many spaces as a new `.json` member has."""
+    return text.ljust(padded(len(text) + JSON_SLACK))
+
+
+def json_mark(label: str) -> bytes:
+    """What stands before the source in the `.json` member of every image of this label.
+
+    The quotes of a text inside JSON are escaped, so it stands nowhere else.
+    """
+    return b'"label":' + json.dumps(label, ensure_ascii=False).encode() + b',"source":'
+
+
+def json_source(payload: bytes, mark: bytes) -> bytes | None:
+    """What follows the head in a `.json` member: its source as JSON and the closing brace.
+
+    None: it is not of the form of `json_payload`, or of another label than that of the mark.
+    """
+    _, found, rest = payload.partition(mark)
+    tail = rest.rstrip(b" ")
+    return tail if found and len(tail) > 2 and tail[:1] == b'"' and tail[-2:] == b'"}' else None
+
+
+def label_members(
+    keys: NDArray[np.int64], firsts: Sequence[bytes], payloads: Sequence[bytes]
+) -> list[bytes]:
+    """What follows each image of a shard: `.cls` and `.json`, with headers and padding.
+
+    Args:
+        keys: int64, shape (n,).
+        firsts: the first class of each image as text.
+        payloads: its `json_payload`.
+    """
+    first_sizes = np.fromiter(map(len, firsts), np.int64, len(firsts))
+    json_sizes = np.fromiter(map(len, payloads), np.int64, len(payloads))
+    cls_heads, json_heads = headers(keys, "cls", first_sizes), headers(keys, "json", json_sizes)
+    return [
+        b"".join((cls_heads[i].data, first.ljust(BLOCK, b"\0"), json_heads[i].data, payload))
+        for i, (first, payload) in enumerate(zip(firsts, payloads, strict=True))
+    ]
 
 
 def json_sizes(
@@ -116,7 +173,7 @@ def json_sizes(
         head_lengths: int64, shape (n,): bytes of its `json_head`.
         source_lengths: int64, shape (n,): bytes of its source as a JSON string without quotes.
     """
-    blocks = -(-(head_lengths + source_lengths + 3 + _JSON_SLACK) // BLOCK)
+    blocks = -(-(head_lengths + source_lengths + 3 + JSON_SLACK) // BLOCK)
     return blocks * BLOCK
 
 

@@ -1,4 +1,4 @@
-"""Where label maps and shards meet: what a build is asked, and the classes that it writes."""
+"""Where label maps and shards meet: what a build is asked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from granctl.errors import BadOptionError
 from granctl.processes import default_workers
 from granctl.progress import Progress
 from granctl.shards.build.recode import Recode
-from granctl.shards.build.write import BuildSpec, ClassLookup, Task, build_planned, build_shards
+from granctl.shards.build.write import BuildSpec, Task, build_planned, build_shards
+from granctl.study.classlookup import class_lookup
 from granctl.workspace import Artefact, Workspace
 
 
@@ -75,30 +76,3 @@ def build_anything(workspace: Workspace, asked: AskedBuild, progress: Progress) 
     asked.check_plan()
     task = Task.parse(asked.task) if asked.task is not None else None
     return build_planned(asked.plan.absolute(), task, progress, workers)
-
-
-def class_lookup(path: Path) -> ClassLookup:
-    """Reads a label map as label -> classes.
-
-    Raises:
-        MissingInputError: there is no such file.
-        ManifestMismatchError: it is no label map, or was changed.
-        BadOptionError: it is keyed by image: `.cls` holds the class of a label.
-    """
-    from granctl.tree.labelmap import LabelMap
-
-    labels = LabelMap.read(path)
-    if labels.keyed_by != "label":
-        problem = f"{path} gives classes to single images, not to labels"
-        hint = "build without it: `granctl pretrain --labels` looks such classes up at reading"
-        raise BadOptionError("--labels", problem, hint)
-    bounds, classes = labels.offsets.tolist(), labels.classes.tolist()
-    return ClassLookup(
-        digest=labels.digest,
-        class_of={
-            label: tuple(classes[bounds[i] : bounds[i + 1]])
-            for i, label in enumerate(labels.labels)
-        },
-        num_classes=labels.num_classes,
-        list_name=str(labels.params.get("list", "of its labels")),
-    )

@@ -145,7 +145,7 @@ def _by_shards(
     num = shards.num_images(split)
     weights = {
         "from": "shards",
-        "path": shards.store.where,
+        "path": shards.where,
         "digest": shards.digest,
         "split": split,
         "images": num,

@@ -127,7 +127,7 @@ def label_images(
     num_of_label = np.bincount(label_of_entry[kept], minlength=num_labels)
     row = np.flatnonzero(num_of_label[key] > 0)
     if not len(row):
-        raise NothingToLearnError(shards.store.where, split, len(key))
+        raise NothingToLearnError(shards.where, split, len(key))
     return Labelling(
         row=row,
         key=key[row],
@@ -152,7 +152,7 @@ def _keys_by_label(shards: ShardSet, split: str, labels: LabelMap) -> NDArray[np
     if missing:
         names, images = [name for name, _ in missing], sum(num for _, num in missing)
         list_name = str(labels.params.get("list", "that it was cut from"))
-        raise LabelsNotInMapError(f"shard set {shards.store.where}", names, images, list_name)
+        raise LabelsNotInMapError(f"shard set {shards.where}", names, images, list_name)
     key_of_label = [labels.index_of.get(name, -1) for name in shards.labels]
     return np.array(key_of_label, dtype=np.int64)[shards.rows(split).label]
 
@@ -166,5 +166,5 @@ def _keys_by_image(shards: ShardSet, split: str, labels: LabelMap) -> NDArray[np
     key: NDArray[np.int64] = order[place].astype(np.int64)
     unknown = int((known[key] != ours).sum())
     if unknown:
-        raise OtherImagesError(shards.store.where, split, unknown, len(ours))
+        raise OtherImagesError(shards.where, split, unknown, len(ours))
     return key

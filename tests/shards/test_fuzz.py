@@ -7,6 +7,7 @@ memory than the process had, and of time: what hangs or asks for gigabytes fails
 from __future__ import annotations
 
 import json
+import re
 import resource
 import shutil
 import signal
@@ -34,6 +35,11 @@ from granctl.shards.index import ShardSet, index_record
 from granctl.shards.read import ImageReader
 from granctl.shards.show import describe, describe_image
 from granctl.shards.source.resolve import open_source
+from granctl.shards.store import Folder
+from granctl.shards.verify.rebuild import RepairSpec
+from granctl.shards.verify.repair import repair
+from granctl.shards.verify.table import selected
+from granctl.shards.verify.verify import verify
 from granctl.workspace import Workspace
 
 FORMS = (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)
@@ -293,3 +299,67 @@ def test_images(num: int) -> None:
             assert 0 < found.width * found.height <= 100_000_000
 
     fuzz(num, body)
+
+
+@inputs(120, 6_000)
+def test_shards_that_are_verified(num: int, shards_folder: Path, tmp_path: Path) -> None:
+    """Any damage to a tar, an index or a manifest gives findings, never a crash.
+
+    Only the name of an image's source has no checksum: a change inside of it alone may pass.
+    """
+    folder = shutil.copytree(shards_folder, tmp_path / "set")
+    names = ("train-000001.tar", "index.parquet", "manifest.json", "spec.json")
+    whole = {name: (folder / name).read_bytes() for name in names}
+    codes = selected(None)
+
+    def body(data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(names))
+        content = damaged(data, whole[name])
+        if name.endswith(".tar"):
+            content = data.draw(st.sampled_from([content, with_sums(data, content)]))
+        (folder / name).write_bytes(content)
+        report = verify(Folder(folder), codes, 1, Silent())
+        for finding in report.findings:
+            assert finding.what
+        if name.endswith(".tar") and not report.findings:
+            assert without_sources(content) == without_sources(whole[name])
+        if name == "index.parquet" and content != whole[name]:
+            assert report.num_errors
+        (folder / name).write_bytes(whole[name])
+
+    fuzz(num, body)
+    assert not verify(Folder(folder), codes, 1, Silent()).findings
+
+
+@inputs(40, 1_000)
+def test_shards_that_are_repaired(
+    num: int, shards_folder: Path, source_folder: Path, tmp_path: Path
+) -> None:
+    """Any damage to a tar or the index that is found is mended, byte for byte."""
+    folder = shutil.copytree(shards_folder, tmp_path / "set")
+    names = ("train-000000.tar", "train-000001.tar", "index.parquet")
+    whole = {name: (folder / name).read_bytes() for name in names}
+    spec = RepairSpec(source=str(source_folder))
+
+    def body(data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(names))
+        content = damaged(data, whole[name])
+        (folder / name).write_bytes(content)
+        report = repair(Workspace(tmp_path / "w"), Folder(folder), spec, 1, Silent())
+        assert not report.num_errors
+        found = (folder / name).read_bytes()
+        if report.mended:
+            assert without_sources(found) == without_sources(whole[name])
+            assert (folder / f"damaged/{name}.1").read_bytes() == content
+            shutil.rmtree(folder / "damaged")
+        else:
+            assert found == content
+            assert without_sources(content) == without_sources(whole[name])
+        (folder / name).write_bytes(whole[name])
+
+    fuzz(num, body)
+
+
+def without_sources(content: bytes) -> bytes:
+    """A tar without the names of sources in its .json members."""
+    return re.sub(rb'"source":"[^"]*"}', b"", content)

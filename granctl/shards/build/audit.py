@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from granctl.shards.build.structure import (
+    END_OF_IMAGE,
     Remark,
     Structure,
     jpeg_structure,
@@ -21,6 +22,12 @@ MAX_PIXELS = 100_000_000
 """More pixels than this are a decompression bomb."""
 Depth = Literal["structure", "decode"]
 """How far an image is looked at: its structure (at the speed of copying), or every pixel."""
+
+_START_OF_SCAN = b"\xff\xda"
+_MORE_THAN_ENOUGH = bytes(16)
+"""A decoder looks up to eight bytes ahead of the last pixel (measured: 0 to 8)."""
+_LAST_BYTES = 8
+"""Whole files need all but the last byte (measured); some encoders put a few behind the pixels."""
 
 _WALKS = {"jpg": jpeg_structure, "png": png_structure, "webp": webp_structure}
 _FORMS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP"}
@@ -66,8 +73,9 @@ def audit(content: bytes, name: str = "", depth: Depth = "structure") -> Audit:
     """Looks at an image; any failure becomes a problem, none an exception.
 
     The structure finds what is cut off, damaged in its headers or (PNG) anywhere, and too large.
-    An error inside the compressed pixels of a JPEG is found by `decode` alone; a hole of zeros
-    there is decoded in any case.
+    What no decoder takes is found by `decode` alone, and so is a JPEG whose data ends too early;
+    one with a hole of zeros in its coded pixels is decoded in any case. A flipped bit in the coded
+    pixels of JPEG or WebP mostly goes unnoticed: they have no checksum.
 
     Args:
         content: the bytes.
@@ -85,7 +93,8 @@ def audit(content: bytes, name: str = "", depth: Depth = "structure") -> Audit:
     if found.width * found.height > MAX_PIXELS:
         problem = f"{found.width} x {found.height} pixels, more than {MAX_PIXELS:,}"
         return Audit(extension, found.width, found.height, problem, "bomb")
-    if (depth == "decode" or found.doubtful) and (problem := _undecodable(content, extension)):
+    looked = depth == "decode" or found.doubtful
+    if looked and (problem := _undecodable(content, extension, found)):
         return Audit(extension, found.width, found.height, problem, "damaged")
     return Audit(extension, found.width, found.height, remarks=_remarks(found, extension, name))
 
@@ -95,7 +104,27 @@ def _remarks(found: Structure, extension: str, name: str) -> int:
     return int(found.remarks | (Remark.MISNAMED if misnamed else 0))
 
 
-def _undecodable(content: bytes, extension: str) -> str:
+def _undecodable(content: bytes, extension: str, found: Structure) -> str:
+    """Why Pillow does not decode it, or what it decodes cannot be right; empty for a good image.
+
+    Pillow takes a JPEG whose data ends too early, or whose pixels end before its data: the decoder
+    only warns, and Pillow does not pass that on. A hole of zeros in the file is such a case. So the
+    coded pixels are decoded without the end marker: with a few zeros behind them that must succeed,
+    and without their last bytes it must not.
+    """
+    begin = found.scan_at
+    end = content.find(END_OF_IMAGE, begin)
+    if not begin or content.find(_START_OF_SCAN, begin, end) >= 0:  # several scans need the marker
+        return _decoding_problem(content, extension)
+    coded = memoryview(content)[:end]
+    if _decoding_problem(bytes(coded) + _MORE_THAN_ENOUGH, extension):
+        return _decoding_problem(content, extension) or "its data ends before its pixels do"
+    if found.doubtful and not _decoding_problem(bytes(coded[:-_LAST_BYTES]), extension):
+        return "its pixels end before its data: bytes are lost or wrong"
+    return ""
+
+
+def _decoding_problem(content: bytes, extension: str) -> str:
     """Why Pillow does not decode it; empty where it does."""
     from PIL import Image, UnidentifiedImageError
 

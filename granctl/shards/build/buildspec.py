@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,24 +11,12 @@ from granctl.shards.build.budget import Share
 from granctl.shards.build.duplicates import MOST_BITS
 from granctl.shards.build.plan import Order
 from granctl.shards.build.recode import Recode
+from granctl.shards.classes import ClassLookup
 from granctl.shards.source.opening import KINDS, SourceKind
 from granctl.shards.source.resolve import EMBEDDED
 
 OnBadImage = Literal["fail", "skip"]
 OnDuplicate = Literal["keep", "report", "drop"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ClassLookup:
-    """What a label map says about labels, as plain values: rooms below never see the map."""
-
-    digest: str
-    """Identity of the label map."""
-    class_of: Mapping[str, tuple[int, ...]]
-    """Label -> its classes, the first one first; an empty tuple: the cut drops the label."""
-    num_classes: int
-    list_name: str
-    """The label list that the map is over, for messages."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from granctl.files import write_bytes
 from granctl.shards.build.duplicates import Duplicates
+from granctl.shards.setfiles import DUPLICATES_NAME
 from granctl.shards.source.listing import SPLITS, Listing
 
-DUPLICATES_NAME = "duplicates.csv"
 _HEAD = ("name", "label", "split", "kept", "kept_label", "kept_split", "bits")
 
 

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import shutil
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from granctl.errors import BadImagesError, ManifestMismatchError, NoImagesError
-from granctl.files import replacing, write_bytes
+from granctl.files import write_bytes
 from granctl.progress import Progress
 from granctl.provenance import provenance
 from granctl.shards.build.pack import Part, find_part, part_rows
 from granctl.shards.build.plan import PlannedShard
-from granctl.shards.build.planfile import PARTS_NAME, Plan
-from granctl.shards.build.structure import Remark
+from granctl.shards.build.planfile import Plan
 from granctl.shards.index import INDEX_NAME, SCHEMA, index_record
+from granctl.shards.indexfile import IndexCounts, writing_index
+from granctl.shards.setfiles import BAD_NAME, PARTS_NAME
 from granctl.shards.source.listing import SPLITS
 from granctl.workspace import finish_folder
 
-BAD_NAME = "bad.csv"
 NOT_READ = "not-read"
 """Code in bad.csv of what is never read: links, devices, unsafe names, cut-off members of tars."""
 
@@ -116,62 +111,11 @@ def _write_bad(folder: Path, plan: Plan, parts: Sequence[Part]) -> int:
     return len(bad)
 
 
-@dataclass(slots=True)
-class _Index:
-    """What was counted while the index was written."""
-
-    content_digest: str = ""
-    images: list[int] = field(default_factory=list)
-    """Of each shard."""
-    splits: dict[str, Any] = field(default_factory=dict)
-    """Images, bytes and images a label of each split that has images."""
-    remarks: dict[str, int] = field(default_factory=dict)
-
-
-def _write_index(folder: Path, shards: Sequence[PlannedShard], labels: Sequence[str]) -> _Index:
-    """Joins the parts into one Parquet file, a row group a shard.
-
-    The content digest is the sha256 over the labels and, of each image in order, its split, its
-    label and its checksum.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    found = _Index()
-    hasher = hashlib.sha256("\0".join(labels).encode())
-    dictionary = pa.dictionary(pa.int32(), pa.string())
-    counts = {split: Counter[str]() for split in SPLITS}
-    remarks = Counter[Remark]()
-    writer = None
-    with replacing(folder / INDEX_NAME) as temporary:
-        for number, shard in enumerate(shards):
-            rows = part_rows(folder, shard.stem)
-            names, sums = rows["label"].to_pylist(), rows["checksum"].to_pylist()
-            for label, checksum in zip(names, sums, strict=True):
-                hasher.update(f"\n{shard.split}\0{label}\0{checksum}".encode())
-            counts[shard.split].update(names)
-            flags = rows["remarks"].to_numpy()
-            remarks.update({one: int((flags & one != 0).sum()) for one in Remark})
-            found.images.append(len(names))
-            if names:
-                split = found.splits.setdefault(shard.split, {"images": 0, "image_bytes": 0})
-                split["images"] += len(names)
-                split["image_bytes"] += int(rows["size"].to_numpy().sum(dtype=np.int64))
-            columns = {
-                "shard": pa.array(np.full(len(names), number, dtype=np.int32)),
-                **{name: rows[name] for name in ("offset", "size", "key")},
-                "label": rows["label"].cast(dictionary),
-                "checksum": rows["checksum"],
-                "split": pa.array([shard.split] * len(names), pa.string()).cast(dictionary),
-                **{name: rows[name] for name in ("width", "height", "remarks")},
-            }
-            table = pa.table(columns)
-            writer = writer or pq.ParquetWriter(temporary, table.schema, compression="zstd")
-            writer.write_table(table)
-        if writer is not None:
-            writer.close()
-    for name, split in found.splits.items():
-        split["label_counts"] = [counts[name][label] for label in labels]
-    found.remarks = {str(one.name).lower(): num for one, num in remarks.items() if num}
-    found.content_digest = hasher.hexdigest()
-    return found
+def _write_index(
+    folder: Path, shards: Sequence[PlannedShard], labels: Sequence[str]
+) -> IndexCounts:
+    """Joins the parts into one Parquet file, a row group a shard."""
+    with writing_index(folder / INDEX_NAME, labels) as writer:
+        for shard in shards:
+            writer.add(shard.split, part_rows(folder, shard.stem))
+    return writer.counts()

@@ -21,9 +21,9 @@ from granctl.errors import ManifestMismatchError
 from granctl.files import replacing
 from granctl.shards.build.audit import Audit, Depth, audit, quiet_decoder
 from granctl.shards.build.plan import PlannedShard
-from granctl.shards.build.planfile import PARTS_NAME
 from granctl.shards.build.recode import Recode, recoded
 from granctl.shards.build.structure import Remark
+from granctl.shards.setfiles import PARTS_NAME
 from granctl.shards.source.listing import Source
 from granctl.shards.tar import (
     BLOCK,
@@ -31,6 +31,7 @@ from granctl.shards.tar import (
     headers,
     json_head,
     json_payload,
+    label_members,
     padded,
     sample_bytes,
 )
@@ -156,35 +157,26 @@ class _Layout:
         self.labels = listing.label_of[shard.members].tolist()
         self.names = listing.names.take(shard.members)
         heads = {n: json_head(listing.labels[n], packing.classes[n]) for n in set(self.labels)}
-        self.payloads = [
+        payloads = [
             json_payload(heads[n], name) for n, name in zip(self.labels, self.names, strict=True)
         ]
-        json_sizes = np.fromiter(map(len, self.payloads), np.int64, len(self.payloads))
-        self.firsts = [b"%d" % packing.classes[n][0] for n in self.labels]
-        first_sizes = np.fromiter(map(len, self.firsts), np.int64, len(self.firsts))
+        firsts = {n: b"%d" % packing.classes[n][0] for n in set(self.labels)}
+        self.tails = label_members(self.members, [firsts[n] for n in self.labels], payloads)
+        json_sizes = np.fromiter(map(len, payloads), np.int64, len(payloads))
         self.ends = np.cumsum(sample_bytes(sizes, json_sizes))
         self.num_bytes = int(self.ends[-1]) if len(sizes) else 0
-        self.cls_heads = headers(self.members, "cls", first_sizes)
-        self.json_heads = headers(self.members, "json", json_sizes)
         self.image_heads: dict[str, NDArray[np.uint8]] = {}
 
     def place(self, buffer: memoryview, r: int, content: bytes, extension: str) -> tuple[int, int]:
         """Puts sample `r` into the buffer; returns where it begins and ends."""
         if extension not in self.image_heads:
             self.image_heads[extension] = headers(self.members, extension, self.sizes)
-        size, end = len(content), int(self.ends[r])
-        tail = (
-            bytes(padded(size) - size),
-            self.cls_heads[r].tobytes(),
-            self.firsts[r].ljust(BLOCK, b"\0"),
-            self.json_heads[r].tobytes(),
-            self.payloads[r],
-        )
-        begin = end - 4 * BLOCK - padded(size) - len(self.payloads[r])
+        size, end, tail = len(content), int(self.ends[r]), self.tails[r]
+        begin = end - len(tail) - padded(size) - BLOCK
         after = begin + BLOCK + size
         buffer[begin : begin + BLOCK] = self.image_heads[extension][r].data
         buffer[begin + BLOCK : after] = content
-        buffer[after:end] = b"".join(tail)
+        buffer[after:end] = bytes(padded(size) - size) + tail
         return begin, end
 
 

@@ -19,10 +19,9 @@ from granctl.shards.build.audit import Depth
 from granctl.shards.build.buildspec import OnBadImage
 from granctl.shards.build.plan import PlannedShard
 from granctl.shards.build.recode import Recode
+from granctl.shards.setfiles import PARTS_NAME
 from granctl.shards.source.opening import SourceKind
 
-PARTS_NAME = ".parts"
-"""Folder inside an unfinished shard set: its plan, and the index rows of each whole shard."""
 _PLAN_NAME = "plan.bin"
 _SCHEMA = 1
 

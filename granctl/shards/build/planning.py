@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +18,13 @@ from granctl.shards.build.duplicates_file import write_duplicates
 from granctl.shards.build.plan import PlannedShard, plan_shards
 from granctl.shards.build.planfile import Plan, SourceRef, find_plan, write_plan
 from granctl.shards.build.selection import classes_of_labels, holds_out, select, selection_identity
+from granctl.shards.journal import check_no_journal
+from granctl.shards.manifest import classes_record
 from granctl.shards.source.listing import SPLITS, Source
 from granctl.shards.source.resolve import EMBEDDED, open_source
 from granctl.shards.store import url_of
 from granctl.shards.tar import json_head, json_sizes, sample_bytes
-from granctl.workspace import Workspace
+from granctl.workspace import Workspace, slug
 
 SCHEMA = 1
 
@@ -49,6 +50,7 @@ def open_asked(
 
     Raises:
         UserError: the source, the labels or the options cannot be used.
+        RelabelUnfinishedError: the set is there, and half relabelled in place.
     """
     spec.check()
     source = open_source(
@@ -72,10 +74,12 @@ def open_asked(
         **_image_identity(spec),
     }
     digest = digest_of({"kind": "shards", "schema": SCHEMA, **identity})
+    folder = out.absolute() if out else workspace.place("shards", slug(source.name), digest)
+    check_no_journal(folder)
     return Asked(
         source=source,
         classes=classes,
-        folder=out.absolute() if out else workspace.place("shards", _slug(source.name), digest),
+        folder=folder,
         digest=digest,
         identity=identity,
         inputs={"source": source.digest} | ({"labels": labels} if labels else {}),
@@ -88,10 +92,6 @@ def _image_identity(spec: BuildSpec) -> dict[str, Any]:
     if spec.recode is not None:
         asked |= {"resize": spec.recode.resize, "quality": spec.recode.quality}
     return asked
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "images"
 
 
 def plan_of(workspace: Workspace, asked: Asked, spec: BuildSpec, progress: Progress) -> Plan:
@@ -148,7 +148,7 @@ def _made(
         recode=spec.recode,
         on_bad_image=spec.on_bad_image,
         rejected=listing.rejected,
-        classes_record=_classes_record(spec, asked.classes),
+        classes_record=_classes_record(spec, asked.classes, present.tolist()),
         identity=asked.identity,
         inputs=asked.inputs,
     )
@@ -182,12 +182,15 @@ def _absolute(workspace: Workspace, text: str) -> str:
     return os.path.abspath(Path(text).expanduser())
 
 
-def _classes_record(spec: BuildSpec, classes: list[tuple[int, ...]]) -> dict[str, Any]:
+def _classes_record(
+    spec: BuildSpec, classes: list[tuple[int, ...]], present: list[int]
+) -> dict[str, Any]:
+    """What the manifest says of classes; `present` are the labels that have images."""
+    ours = [classes[i] for i in present]
+    if spec.classes is None:
+        return classes_record(None, None, len(classes), ours)
     lookup = spec.classes
-    if lookup is None:
-        return {"num_classes": len(classes), "labels_digest": None, "list": None}
-    digests = {"labels_digest": lookup.digest, "list": lookup.list_name}
-    return {"num_classes": lookup.num_classes, **digests}
+    return classes_record(lookup.digest, lookup.list_name, lookup.num_classes, ours)
 
 
 def reopened(plan: Plan, progress: Progress) -> Source:

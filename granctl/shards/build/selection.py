@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from granctl.errors import BadOptionError, LabelsNotInMapError, NoImagesError
 from granctl.progress import Progress
 from granctl.shards.build.budget import at_most_each, at_most_in_all
-from granctl.shards.build.buildspec import BuildSpec, ClassLookup
+from granctl.shards.build.buildspec import BuildSpec
 from granctl.shards.build.duplicates import Duplicates, find_duplicates
 from granctl.shards.build.hashing import content_hashes
 from granctl.shards.build.plan import hold_out
+from granctl.shards.classes import ClassLookup
 from granctl.shards.source.listing import SPLITS, Source
 from granctl.workspace import Workspace
 

@@ -43,13 +43,22 @@ class Structure:
     """`Remark` flags."""
     doubtful: bool = False
     """Something that only decoding can settle."""
+    scan_at: int = 0
+    """Where the coded pixels of a sequential JPEG begin; 0 for others."""
 
 
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+_SEQUENTIAL = frozenset({0xC0, 0xC1})
+_COMMON = frozenset({0xC0, 0xC1, 0xC2})
+"""Frames that every decoder reads: Huffman coded, not lossless, not hierarchical."""
+END_OF_IMAGE = b"\xff\xd9"
 _HOLE = bytes(1024)
 """So many zero bytes inside a scan are a hole in the file, or a flat picture: decoding tells."""
+
+
+_WEBP_PICTURES = frozenset({b"VP8 ", b"VP8L", b"ANMF"})
 
 
 def _cut(problem: str, width: int = 0, height: int = 0) -> Structure:
@@ -63,7 +72,8 @@ def _damaged(problem: str, width: int = 0, height: int = 0) -> Structure:
 def jpeg_structure(content: bytes) -> Structure:
     """Walks the markers up to the first scan, and looks for the end marker behind it."""
     at, size = 2, len(content)
-    width = height = remarks = 0
+    width = height = remarks = frame = 0
+    doubtful = False
     while True:
         while at < size and content[at] == 0xFF and content[at + 1 : at + 2] == b"\xff":
             at += 1  # fill bytes
@@ -85,23 +95,36 @@ def jpeg_structure(content: bytes) -> Structure:
         if marker in _FRAMES:
             if length < 8:
                 return _damaged(f"a frame header of {length} bytes")
-            height, width = struct.unpack_from(">HH", content, at + 5)
-            components = content[at + 9]
+            precision, height, width, components = struct.unpack_from(">BHHB", content, at + 4)
+            frame = marker
+            doubtful = marker not in _COMMON or precision != 8 or components not in (1, 3, 4)
             remarks |= Remark.PROGRESSIVE if marker in _PROGRESSIVE else 0
             remarks |= Remark.CMYK if components == 4 else 0
         elif marker == 0xE1 and content.startswith(b"Exif\0\0", at + 4):
             remarks |= Remark.ROTATED if _rotated(content[at + 10 : at + 2 + length]) else 0
+        elif marker == 0xE2 and content.startswith(b"MPF\0", at + 4):
+            remarks |= Remark.TRAILING  # further pictures behind this one, as phones write
         elif marker == 0xDA:
             break
         at += 2 + length
     if not width or not height:
         return _damaged("it has no frame header with a size before its first scan", width, height)
-    end = content.rfind(b"\xff\xd9")
+    at += 2 + length
+    # From behind, for coded pixels are full of bytes that markers begin with.
+    end = content.rfind(END_OF_IMAGE)
     if end < at:
         return _cut("it has no end marker", width, height)
     if end + 2 < size:
         remarks |= Remark.TRAILING
-    return Structure(width, height, remarks=remarks, doubtful=content.find(_HOLE, at, end) >= 0)
+    doubtful = doubtful or _has_hole(content, at, end)
+    scan_at = at if frame in _SEQUENTIAL else 0
+    return Structure(width, height, remarks=remarks, doubtful=doubtful, scan_at=scan_at)
+
+
+def _has_hole(content: bytes, begin: int, end: int) -> bool:
+    """Whether `_HOLE` stands there; two bytes of it, half its length apart, are looked at first."""
+    step = len(_HOLE) // 2
+    return b"\0\0" in content[begin:end:step] and content.find(_HOLE, begin, end) >= 0
 
 
 def _rotated(tiff: bytes) -> bool:
@@ -140,6 +163,8 @@ def png_structure(content: bytes) -> Structure:
             width, height, depth = struct.unpack_from(">IIB", content, at + 8)
             remarks |= Remark.SIXTEEN_BIT if depth == 16 else 0
         has_data |= kind == b"IDAT"
+        if kind == b"eXIf":
+            remarks |= Remark.ROTATED if _rotated(content[at + 8 : end - 4]) else 0
         at = end
         if kind == b"IEND":
             if not has_data or not width or not height:
@@ -153,7 +178,7 @@ def _word(kind: bytes) -> str:
 
 
 def webp_structure(content: bytes) -> Structure:
-    """Reads the RIFF size and the header of the first chunk (VP8, VP8L or VP8X)."""
+    """Reads the size in the first chunk (VP8, VP8L or VP8X), and walks the chunks of RIFF."""
     size = len(content)
     if size < 30:
         return _cut("it ends inside its headers")
@@ -169,9 +194,21 @@ def webp_structure(content: bytes) -> Structure:
         width = int.from_bytes(body[6:8], "little") & 0x3FFF
         height = int.from_bytes(body[8:10], "little") & 0x3FFF
     else:
-        return _damaged(f"its first chunk is {kind!r}")
+        return _damaged(f"its first chunk is {_word(kind)}")
     if not width or not height:
         return _damaged("it has no size")
     if declared > size:
         return _cut(f"it has {size} of {declared} bytes", width, height)
-    return Structure(width, height, remarks=Remark.TRAILING if declared < size - 1 else 0)
+    remarks, has_picture, at = 0, False, 12
+    while at + 8 <= declared:
+        kind, length = content[at : at + 4], int.from_bytes(content[at + 4 : at + 8], "little")
+        if at + 8 + length > declared:
+            return _damaged(f"its chunk {_word(kind)} is longer than the file", width, height)
+        if kind == b"EXIF":
+            tiff = content[at + 8 : at + 8 + length].removeprefix(b"Exif\0\0")
+            remarks |= Remark.ROTATED if _rotated(tiff) else 0
+        has_picture |= kind in _WEBP_PICTURES
+        at += 8 + length + length % 2
+    if not has_picture:
+        return _damaged("it has no picture in it", width, height)
+    return Structure(width, height, remarks=remarks | (Remark.TRAILING * (declared < size - 1)))

@@ -6,7 +6,6 @@ In one process, in several of this machine, or as tasks that share nothing but t
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -21,14 +20,17 @@ from granctl.errors import (
 )
 from granctl.files import check_space, remove_temporaries
 from granctl.progress import Progress
-from granctl.shards.build.buildspec import BuildSpec, ClassLookup, OnBadImage
+from granctl.shards.build.buildspec import BuildSpec, OnBadImage
 from granctl.shards.build.finish import check_bad_images, finish
 from granctl.shards.build.pack import Packing, find_part
 from granctl.shards.build.packers import pack_all
 from granctl.shards.build.plan import PlannedShard
-from granctl.shards.build.planfile import PARTS_NAME, Plan, check_folder, read_plan
+from granctl.shards.build.planfile import Plan, check_folder, read_plan
 from granctl.shards.build.planning import found_plan, open_asked, plan_of, reopened
+from granctl.shards.classes import ClassLookup
 from granctl.shards.index import ShardSet
+from granctl.shards.pool import Teller
+from granctl.shards.setfiles import PARTS_NAME
 from granctl.shards.source.listing import Source
 from granctl.workspace import (
     MANIFEST_NAME,
@@ -47,9 +49,6 @@ __all__ = [
     "finish_shards",
     "plan_build",
 ]
-
-_NOTE_EVERY = 256
-"""Images between two notes beside the bar: a note costs more than a small image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,34 +319,10 @@ def _pack_missing(
     if plan.recode is None:
         check_space(folder, sum(shard.num_bytes for shard in missing))
     packing = Packing(source=source, classes=plan.classes, depth=plan.depth, recode=plan.recode)
-    teller = _Teller(progress)
+    teller = Teller(progress)
     progress.start("building shards", sum(len(shard.members) for shard in missing), "images")
     try:
         pack_all(folder, missing, packing, workers, teller.tell)
         teller.tell_rest()
     finally:
         progress.finish()
-
-
-class _Teller:
-    """Tells the progress every so many images: telling costs more than copying a small one."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._images = self._bytes = self._num_bad = 0
-        self._began = time.monotonic()
-
-    def tell(self, images: int, num_bytes: int, num_bad: int) -> None:
-        """So many images more were read."""
-        self._images += images
-        self._bytes += num_bytes
-        self._num_bad += num_bad
-        if self._images >= _NOTE_EVERY:
-            self.tell_rest()
-
-    def tell_rest(self) -> None:
-        """Tells what was not told yet."""
-        rate = self._bytes / 1e6 / max(time.monotonic() - self._began, 1e-9)
-        bad = f", {self._num_bad} bad" if self._num_bad else ""
-        self._progress.advance(self._images, f"{rate:,.1f} MB/s{bad}")
-        self._images = 0

@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from granctl.alone import making_alone
-from granctl.errors import BadUrlError, RemoteDeniedError, RemoteExistsError, ShardCorruptError
+from granctl.errors import (
+    BadUrlError,
+    NoTarsError,
+    RemoteDeniedError,
+    RemoteExistsError,
+    ShardCorruptError,
+)
 from granctl.files import read_json
 from granctl.progress import Progress
 from granctl.provenance import short
@@ -40,6 +46,7 @@ def upload_shards(
     Raises:
         BadUrlError: the URL is not of s3.
         ManifestMismatchError, ShardCorruptError: the local set is not whole.
+        NoTarsError: it is a view.
         RemoteExistsError: other things lie below the URL.
         UserError: no such bucket, no credentials, no permission.
         RemoteDownError: the server did not answer, or not well, time after time.
@@ -48,6 +55,8 @@ def upload_shards(
         raise BadUrlError(url, "only s3:// can be written to")
     spec = spec or RemoteSpec.from_environment()
     shards = ShardSet.open(folder)
+    if shards.base is not None:
+        raise NoTarsError("upload", shards.where, shards.base.where)
     files = _files(shards)
     objects = S3Objects(url, spec)
     fetcher = Fetcher(objects, spec, progress.note)

@@ -41,6 +41,8 @@ _NEVER_READ = {
 _FOLDER, _LONG_NAME, _PAX, _PAX_GLOBAL = "5", "L", ("x", "X"), "g"
 _SKIPPED = ("K", "V", "M", "D", "N", "A")  # long link targets, volume labels, dump directories
 _DAMAGED = "damaged header at byte {}: what follows is not read"
+NO_END = "it ends without the zero blocks that end a tar: it may be cut off"
+CUT_OFF = "cut off by the end of the file"
 _LONGEST = 1 << 20
 """A name or a PAX record longer than this is hostile."""
 
@@ -188,7 +190,7 @@ def _walked(walk: _Walk) -> None:
             walk.flush()
     walk.flush()
     if not whole:
-        raise _Damaged("it ends without the zero blocks that end a tar: it may be cut off")
+        raise _Damaged(NO_END)
 
 
 def _odd_file(walk: _Walk, head: bytes, at: int, name: bytes | None, size_said: int | None) -> int:
@@ -220,7 +222,7 @@ def _cut_off(walk: _Walk) -> None:
     del walk.heads[last], walk.places[last]
     walk.named.pop(last, None)
     walk.sized.pop(last, None)
-    walk.rejected.append((as_text(called), "cut off by the end of the file"))
+    walk.rejected.append((as_text(called), CUT_OFF))
 
 
 def _special(

@@ -18,6 +18,7 @@ from granctl.errors import (
 )
 from granctl.progress import Progress, Silent
 from granctl.shards.index import ShardSet
+from granctl.shards.journal import check_no_journal
 from granctl.shards.remote.download import fetched_source
 from granctl.shards.source.detect import detected
 from granctl.shards.source.folders import folder_inventory
@@ -77,6 +78,7 @@ def open_source(
         SourceLayoutError: it is laid out otherwise.
         NoImagesError: there is no image in it.
         UnsafeLinkError: a link in it leads out of it.
+        RelabelUnfinishedError: it is a shard set that is half relabelled in place.
     """
     if kind is not None and kind not in KINDS:
         raise BadOptionError(
@@ -86,6 +88,7 @@ def open_source(
         return ParquetSource(embedded("images"), EMBEDDED)
     progress = progress or Silent()
     path, files = _located(workspace, name_or_path, progress)
+    check_no_journal(path)
     registered = name_or_path in workspace.data_names()
     opening = Opening(
         workspace=workspace,

@@ -1,0 +1,1 @@
+"""What differs between two shard sets: images, labels, splits, classes, order, shards."""
