@@ -38,7 +38,10 @@ def difference_tables(record: Mapping[str, Any]) -> list[Table]:
     shards = record["shards"]
     differ = f"{shards['differ']} differ"
     rows.append(["shards", _SAID.get((shards["compared"], shards["same"]), differ)])
-    title = f"A {record['a']['path']}\nB {record['b']['path']}"
+    paths = [record[side]["path"].rstrip("/") for side in ("a", "b")]
+    names = [path.rpartition("/")[2] for path in paths]
+    one, other = paths if names[0] == names[1] else names
+    title = f"A {one}\nB {other}"
     tables = [(title, ["", "images"], rows)]
     first = record["examples"]
     examples = [
