@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +44,18 @@ def texts(column: Any) -> list[str]:
     import pyarrow as pa
 
     found: list[str] = column.cast(pa.string()).to_numpy().tolist()
+    return found
+
+
+def label_numbers(column: Any, number_of_label: Mapping[str, int]) -> NDArray[np.int32]:
+    """The number of each label of the index's column: shape (n,).
+
+    Raises:
+        KeyError: it has a label without one.
+    """
+    label = column.unify_dictionaries().combine_chunks()
+    numbers = [number_of_label[name] for name in label.dictionary.to_pylist()]
+    found: NDArray[np.int32] = np.array(numbers, dtype=np.int32)[label.indices.to_numpy()]
     return found
 
 

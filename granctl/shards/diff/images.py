@@ -12,7 +12,7 @@ from granctl.errors import ManifestMismatchError
 from granctl.progress import Progress
 from granctl.shards.diff.matching import Images
 from granctl.shards.index import ShardSet
-from granctl.shards.indexfile import IndexGroups, texts
+from granctl.shards.indexfile import IndexGroups, label_numbers, texts
 from granctl.shards.source.listing import SPLITS
 
 _DIGITS = np.full(256, 255, dtype=np.uint8)
@@ -78,13 +78,10 @@ class ImageList:
         return rows.filter(pa.array([label in self._ours for label in texts(rows["label"])]))
 
     def _labels(self, column: Any) -> NDArray[np.int32]:
-        label = column.unify_dictionaries().combine_chunks()
         try:
-            numbers = [self._number_of_label[name] for name in label.dictionary.to_pylist()]
+            return label_numbers(column, self._number_of_label)
         except KeyError as error:
             raise self._damaged(f"label {error} is not in the manifest") from error
-        found: NDArray[np.int32] = np.array(numbers, dtype=np.int32)[label.indices.to_numpy()]
-        return found
 
     def _halves(self, column: Any) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
         """The checksums, 32 hex digits each, as two numbers."""

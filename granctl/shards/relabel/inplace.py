@@ -86,7 +86,7 @@ def relabel_in_place(spec: RelabelSpec, workers: int, progress: Progress) -> Art
             raise DropsInPlaceError(opened.where, names, images)
         job = _Job(folder, relabelling)
         if journal is None:
-            job.check()
+            job.check(progress)
             had, command = plain(opened.manifest), spec.again or command_line()
             begin_journal(folder, Journal(digest=relabelling.digest, command=command, manifest=had))
         elif journal.digest != relabelling.digest:
@@ -137,7 +137,7 @@ class _Job:
 
     # --- before anything is written -----------------------------------------------------------
 
-    def check(self) -> None:
+    def check(self, progress: Progress) -> None:
         """Raises where a shard is not as its index says, may not be written to, or is too narrow.
 
         Raises:
@@ -152,7 +152,7 @@ class _Job:
                 raise OutputNotWritableError(path, "permission denied")
         wide = self._wide()
         if wide.any():
-            self._check_fits(wide)
+            self._check_fits(wide, progress)
 
     def _wide(self) -> NDArray[np.bool_]:
         """Labels whose classes may need more room than every `.json` has.
@@ -165,18 +165,19 @@ class _Job:
         wide: NDArray[np.bool_] = np.array(heads) - np.array(least) > JSON_SLACK
         return wide
 
-    def _check_fits(self, wide: NDArray[np.bool_]) -> None:
+    def _check_fits(self, wide: NDArray[np.bool_], progress: Progress) -> None:
         """Reads the members of these labels.
 
         Raises:
             DoesNotFitError: some are too narrow.
         """
         num, first = 0, list[str]()
+        total = sum(shard["images"] for shard in self.shards)
+        progress.start("looking whether the classes fit", total, "images")
         for number, shard in enumerate(self.shards):
             members = self.members(number)
+            progress.advance(len(members))
             members = members.part(wide[members.labels])
-            if not len(members):
-                continue
             path = self.folder / shard["name"]
             with _open_shard(path, os.O_RDONLY) as handle:
                 for part in members.parts():
@@ -187,6 +188,7 @@ class _Job:
                     narrow = part.keys[sizes > part.json_sizes]
                     num += len(narrow)
                     first += [f"{key:09d}" for key in narrow[: _MOST_NAMED - len(first)].tolist()]
+        progress.finish()
         if num:
             raise DoesNotFitError(self.base.where, num, first)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from granctl.errors import ShardCorruptError
-from granctl.shards.indexfile import texts
+from granctl.shards.indexfile import label_numbers, texts
 from granctl.shards.relabel.relabelling import Relabelling
 from granctl.shards.tar import (
     BLOCK,
@@ -114,11 +114,10 @@ def labels_of(path: str, rows: Any, number_of_label: Mapping[str, int]) -> NDArr
         ShardCorruptError: the index has a label that the manifest does not know.
     """
     try:
-        labels = [number_of_label[label] for label in texts(rows["label"])]
+        return label_numbers(rows["label"], number_of_label)
     except KeyError as error:
         problem = f"its index has the label {error}, which is not in the manifest"
         raise ShardCorruptError(path, problem) from error
-    return np.array(labels, dtype=np.int32)
 
 
 def read_tails(path: str, handle: int, members: Members) -> list[bytes]:
