@@ -189,10 +189,12 @@ def write_run(workspace: Workspace, record: dict[str, Any], labels: LabelMap) ->
     inputs = {"shards": digest(["shards"]), "labels": labels.digest}
     made_by = {"command": command, "spec": spec, "inputs": inputs}
     write_json(run / "spec.json", {"digest": digest(str(run)), "spec": spec, "provenance": made_by})
-    counts = {"label_counts": [1200] * len(TEN), "images": 1200 * len(TEN), "image_bytes": 0}
+    counts = {"label_counts": [1200] * len(TEN), "images": 1200 * len(TEN)}
+    counts |= {"label_bytes": [0] * len(TEN), "image_bytes": 0}
+    classes = {"num_classes": len(TEN), "of_label": [[i] for i in range(len(TEN))]}
     manifest = {"kind": "shards", "schema": 1, "digest": shards.name, "source": "embedded"}
     manifest |= {"content_digest": digest(["shards"]), "bad_images": 0, "shards": []}
-    manifest |= {"classes": {"num_classes": len(TEN)}, "splits": {"train": counts}}
+    manifest |= {"classes": classes, "splits": {"train": counts}}
     write_json(shards / "manifest.json", {**manifest, "labels": sorted(TEN)})
     source = {**record["source"], "labels_digest": labels.digest}
     return {**record, "run": str(run), "source": source}
