@@ -128,6 +128,7 @@ def test_commands_are_short() -> None:
         (["tree", "cut", "--level", "4"], HEAVY | {"pydantic", "rich"}),
         (["tree", "show", "--root", "n02084071", "--depth", "1"], HEAVY),
         (["recipes", "list"], HEAVY),
+        (["shards", "build"], HEAVY),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -51,6 +51,24 @@ def bytes_of(column: Any) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
     return offsets, np.frombuffer(data or b"", np.uint8)
 
 
+def column_of(values: NDArray[Any]) -> Any:
+    """A pyarrow column of numbers, of the array's own type."""
+    import pyarrow as pa
+
+    buffer = pa.py_buffer(np.ascontiguousarray(values))
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, buffer])
+
+
+def coded_column(values: Sequence[str]) -> Any:
+    """A pyarrow dictionary of texts, which lists each where it is first seen."""
+    import pyarrow as pa
+
+    code_of: dict[str, int] = {}
+    codes = [code_of.setdefault(value, len(code_of)) for value in values]
+    indices = column_of(np.array(codes, dtype=np.int32))
+    return pa.DictionaryArray.from_arrays(indices, text_column(list(code_of)))
+
+
 def text_column(values: Sequence[str]) -> Any:
     """A pyarrow column of texts."""
     import pyarrow as pa

@@ -32,6 +32,8 @@ _MAGIC = b"ustar\x0000"
 _SIZE_AT, _SUM_AT = 124, 148
 JSON_SLACK = 64
 """Spaces that a JSON member has at least, so that more classes fit in later."""
+_JSON = json.JSONEncoder(ensure_ascii=False)
+"""Made once: `json.dumps` would make one for every image."""
 
 
 def padded(size: int) -> int:
@@ -119,7 +121,7 @@ def json_payload(head: bytes, source: str) -> bytes:
 
     Longer labels or more classes can be patched in without moving what follows.
     """
-    return json_padded(head + json.dumps(source, ensure_ascii=False).encode() + b"}")
+    return json_padded(head + _JSON.encode(source).encode() + b"}")
 
 
 def json_padded(text: bytes) -> bytes:

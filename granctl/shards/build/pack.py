@@ -1,14 +1,16 @@
 """One shard: its planned images, copied and checked, and a part file with their index rows.
 
-Images are read in the order in which they lie in the source, and each goes to its planned place of
-a buffer that holds the shard; what is bad is left out when the buffer is written. The part file is
-renamed into place after its shard, so a shard with a part is whole.
+Images are read in the order in which they lie in the source, and each is written at its planned
+place of the tar; what is bad leaves a gap, which is closed at the end. The part file is renamed
+into place after its shard, so a shard with a part is whole.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +25,10 @@ from granctl.shards.build.audit import Audit, Depth, audit, quiet_decoder
 from granctl.shards.build.plan import PlannedShard
 from granctl.shards.build.recode import Recode, recoded
 from granctl.shards.build.structure import Remark
+from granctl.shards.columns import column_of, text_column
 from granctl.shards.setfiles import PARTS_NAME
 from granctl.shards.source.listing import Source
+from granctl.shards.source.slowdisk import InTurn
 from granctl.shards.tar import (
     BLOCK,
     END_BYTES,
@@ -39,14 +43,17 @@ from granctl.workspace import MANIFEST_NAME
 
 UNREADABLE = "unreadable"
 _META = b"granctl.part"
-_WRITE_BYTES = 1 << 24
+_MOVE_BYTES = 1 << 22
 
 Told = tuple[str, str, str]
 """An image for bad.csv: its name in the source, the code of its problem, the problem."""
-_ODD: Mapping[Remark, tuple[str, str]] = {
-    Remark.CMYK: ("cmyk", "four colour components, which decoders turn into RGB each in its way"),
-    Remark.SIXTEEN_BIT: ("16-bit", "16 bits a channel, of which decoders keep 8"),
-    Remark.MISNAMED: ("misnamed", "its name says another format than its content"),
+_ODD: Mapping[int, tuple[str, str]] = {
+    int(Remark.CMYK): (
+        "cmyk",
+        "four colour components, which decoders turn into RGB each in its way",
+    ),
+    int(Remark.SIXTEEN_BIT): ("16-bit", "16 bits a channel, of which decoders keep 8"),
+    int(Remark.MISNAMED): ("misnamed", "its name says another format than its content"),
 }
 """Good images that are worth a line in bad.csv nevertheless."""
 
@@ -81,7 +88,7 @@ class Packing:
 
 @dataclass(slots=True)
 class _Row:
-    """One image at its place of the buffer."""
+    """One image at its place of the tar."""
 
     image: int
     name: str
@@ -124,88 +131,76 @@ def pack_shard(
     recoded_ones = _recoded(shard, packing) if packing.recode else None
     sizes = packing.source.listing.sizes[shard.members]
     layout = _Layout(shard, packing, sizes if recoded_ones is None else recoded_ones.sizes)
-    with _buffer(layout.num_bytes) as buffer, quiet_decoder():
-        rows, bad = _gathered(shard, packing, layout, recoded_ones, buffer, tell)
-        if _read_elsewhere(folder, shard.stem, bad):
-            return
+    with suppress(_ReadElsewhereError):
         with (
+            quiet_decoder(),
             replacing(folder / f"{shard.stem}.tar") as temporary,
-            temporary.open("wb", buffering=0) as file,
+            temporary.open("w+b", buffering=0) as file,
         ):
-            for begin, end in _runs(rows):
-                _write(file, buffer[begin:end])
-            _write(file, memoryview(bytes(END_BYTES)))
-    _write_part(folder, shard, bad, rows)
-
-
-_KEPT = bytearray()
-"""The buffer of the shard before, used again: fresh memory costs as much as the copying."""
-
-
-def _buffer(size: int) -> memoryview:
-    if len(_KEPT) < size:
-        _KEPT.extend(bytes(size - len(_KEPT)))
-    return memoryview(_KEPT)[:size]
+            rows, bad = _written(shard, packing, layout, recoded_ones, file.fileno(), tell)
+            _check_not_read_elsewhere(folder, shard.stem, bad)
+            end = _without_gaps(file.fileno(), rows)
+            _write_at(file.fileno(), end, [bytes(END_BYTES)])
+            file.truncate(end + END_BYTES)
+        _write_part(folder, shard, bad, rows)
 
 
 class _Layout:
-    """Where each sample of a shard lies in the buffer, and all of its bytes but the image's."""
+    """Where each sample of a shard lies in its tar, and all of its bytes but the image's."""
 
     def __init__(self, shard: PlannedShard, packing: Packing, sizes: NDArray[np.int64]) -> None:
         listing = packing.source.listing
-        self.members, self.sizes = shard.members, sizes
+        self._members, self._sizes = shard.members, sizes
         self.labels = listing.label_of[shard.members].tolist()
-        self.names = listing.names.take(shard.members)
-        heads = {n: json_head(listing.labels[n], packing.classes[n]) for n in set(self.labels)}
+        self.names = list(listing.names.take(shard.members))
+        present = set(self.labels)
+        heads = {n: json_head(listing.labels[n], packing.classes[n]) for n in present}
+        firsts = {n: b"%d" % packing.classes[n][0] for n in present}
         payloads = [
             json_payload(heads[n], name) for n, name in zip(self.labels, self.names, strict=True)
         ]
-        firsts = {n: b"%d" % packing.classes[n][0] for n in set(self.labels)}
-        self.tails = label_members(self.members, [firsts[n] for n in self.labels], payloads)
+        self._behind = label_members(shard.members, [firsts[n] for n in self.labels], payloads)
         json_sizes = np.fromiter(map(len, payloads), np.int64, len(payloads))
-        self.ends = np.cumsum(sample_bytes(sizes, json_sizes))
-        self.num_bytes = int(self.ends[-1]) if len(sizes) else 0
-        self.image_heads: dict[str, NDArray[np.uint8]] = {}
+        self.ends: list[int] = np.cumsum(sample_bytes(sizes, json_sizes)).tolist()
+        self.begins: list[int] = [0, *self.ends[:-1]]
+        self._image_heads: dict[str, NDArray[np.uint8]] = {}
 
-    def place(self, buffer: memoryview, r: int, content: bytes, extension: str) -> tuple[int, int]:
-        """Puts sample `r` into the buffer; returns where it begins and ends."""
-        if extension not in self.image_heads:
-            self.image_heads[extension] = headers(self.members, extension, self.sizes)
-        size, end, tail = len(content), int(self.ends[r]), self.tails[r]
-        begin = end - len(tail) - padded(size) - BLOCK
-        after = begin + BLOCK + size
-        buffer[begin : begin + BLOCK] = self.image_heads[extension][r].data
-        buffer[begin + BLOCK : after] = content
-        buffer[after:end] = bytes(padded(size) - size) + tail
-        return begin, end
+    def parts(self, r: int, content: bytes, extension: str) -> list[Any]:
+        """The bytes of sample `r`, in pieces."""
+        if extension not in self._image_heads:
+            self._image_heads[extension] = headers(self._members, extension, self._sizes)
+        padding = bytes(padded(len(content)) - len(content))
+        return [self._image_heads[extension][r], content, padding, self._behind[r]]
 
 
-def _gathered(
+def _written(
     shard: PlannedShard,
     packing: Packing,
     layout: _Layout,
     recoded_ones: _Recoded | None,
-    buffer: memoryview,
+    handle: int,
     tell: Callable[[int, bool], None],
 ) -> tuple[list[_Row], list[Told]]:
-    """Puts the good images at their places of the buffer; these in the shard's order, the bad."""
+    """Writes the good images at their places; returns them in the shard's order, and the bad."""
     listing, members = packing.source.listing, shard.members
     rows: dict[int, _Row] = {}
     bad: list[tuple[int, Told]] = []
-    for r in np.argsort(listing.lies_at[members], kind="stable").tolist():
+    order = np.argsort(listing.lies_at[members], kind="stable")
+    reading = InTurn(packing.source, members[order].tolist())
+    for r in order.tolist():
         image, name = int(members[r]), layout.names[r]
         if recoded_ones is None:
-            content, found = _checked(packing, image, name)
+            content, found = _checked(reading, name, packing.depth)
         else:
             content, found = recoded_ones.at[r]
         tell(len(content), not found.problem)
         if found.problem:
             bad.append((image, (name, found.code, found.problem)))
             continue
-        begin, end = layout.place(buffer, r, content, found.extension)
+        _write_at(handle, layout.begins[r], layout.parts(r, content, found.extension))
         checksum = xxhash.xxh3_128_hexdigest(content)
-        label = listing.labels[layout.labels[r]]
-        rows[r] = _Row(image, name, begin, end, len(content), label, checksum, found)
+        label, bounds = listing.labels[layout.labels[r]], (layout.begins[r], layout.ends[r])
+        rows[r] = _Row(image, name, *bounds, len(content), label, checksum, found)
     return [rows[r] for r in sorted(rows)], [told for _, told in sorted(bad)]
 
 
@@ -221,23 +216,44 @@ def _recoded(shard: PlannedShard, packing: Packing) -> _Recoded:
     assert packing.recode is not None
     listing = packing.source.listing
     at: list[tuple[bytes, Audit]] = [(b"", Audit("", 0, 0))] * len(shard.members)
-    for r in np.argsort(listing.lies_at[shard.members], kind="stable").tolist():
-        image = int(shard.members[r])
-        content, found = _checked(packing, image, listing.names[image])
+    order = np.argsort(listing.lies_at[shard.members], kind="stable")
+    reading = InTurn(packing.source, shard.members[order].tolist())
+    for r in order.tolist():
+        name = listing.names[int(shard.members[r])]
+        content, found = _checked(reading, name, packing.depth)
         at[r] = (content, found) if found.problem else recoded(content, found, packing.recode)
     return _Recoded(at, np.array([len(content) for content, _ in at], dtype=np.int64))
 
 
-def _checked(packing: Packing, image: int, name: str) -> tuple[bytes, Audit]:
+def _checked(reading: InTurn, name: str, depth: Depth) -> tuple[bytes, Audit]:
+    """The next image, and what is found in it."""
     try:
-        content = packing.source.read(image)
+        content = reading.read()
     except OSError as error:
         return b"", Audit("", 0, 0, f"cannot be read: {error.strerror}", UNREADABLE)
-    return content, audit(content, name, packing.depth)
+    return content, audit(content, name, depth)
+
+
+def _write_at(handle: int, place: int, parts: Sequence[Any]) -> None:
+    """Writes all of it; the system may take less at once."""
+    done, total = os.pwritev(handle, parts, place), sum(map(len, parts))
+    while done < total:
+        done += os.pwrite(handle, b"".join(parts)[done:], place + done)
+
+
+def _without_gaps(handle: int, rows: Sequence[_Row]) -> int:
+    """Moves what lies behind a bad image down to it; returns where the last sample then ends."""
+    at = 0
+    for begin, end in _runs(rows):
+        for place in range(begin, end, _MOVE_BYTES) if begin != at else ():
+            content = os.pread(handle, min(end - place, _MOVE_BYTES), place)
+            _write_at(handle, at + place - begin, [content])
+        at += end - begin
+    return at
 
 
 def _runs(rows: Sequence[_Row]) -> Iterator[tuple[int, int]]:
-    """Stretches of the buffer without a bad image between."""
+    """Stretches of the tar without a bad image between."""
     begin = end = 0
     for row in rows:
         if row.begin != end:
@@ -247,18 +263,11 @@ def _runs(rows: Sequence[_Row]) -> Iterator[tuple[int, int]]:
     yield begin, end
 
 
-def _write(file: Any, content: memoryview) -> None:
-    """Writes all of it; a raw file may take less at once."""
-    while content:
-        content = content[file.write(content[:_WRITE_BYTES]) :]
-
-
 def _write_part(folder: Path, shard: PlannedShard, bad: list[Told], rows: list[_Row]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     lengths = np.array([row.end - row.begin for row in rows], dtype=np.int64)
-    ends = np.cumsum(lengths)
     num_bytes = int(lengths.sum()) + END_BYTES
     odd = [
         (row.name, *said) for row in rows for one, said in _ODD.items() if row.found.remarks & one
@@ -266,31 +275,36 @@ def _write_part(folder: Path, shard: PlannedShard, bad: list[Told], rows: list[_
     head = {"bytes": num_bytes, "bad": bad, "odd": odd}
     table = pa.table(
         {
-            "offset": pa.array(ends - lengths + BLOCK, pa.int64()),
-            "size": pa.array([row.size for row in rows], pa.int32()),
-            "key": pa.array([key_of(row.image) for row in rows], pa.string()),
-            "label": pa.array([row.label for row in rows], pa.string()),
-            "checksum": pa.array([row.checksum for row in rows], pa.string()),
-            "width": pa.array([row.found.width for row in rows], pa.int32()),
-            "height": pa.array([row.found.height for row in rows], pa.int32()),
-            "remarks": pa.array([row.found.remarks for row in rows], pa.uint8()),
+            "offset": column_of(np.cumsum(lengths) - lengths + BLOCK),
+            "size": column_of(np.array([row.size for row in rows], dtype=np.int32)),
+            "key": text_column([key_of(row.image) for row in rows]),
+            "label": text_column([row.label for row in rows]),
+            "checksum": text_column([row.checksum for row in rows]),
+            "width": column_of(np.array([row.found.width for row in rows], dtype=np.int32)),
+            "height": column_of(np.array([row.found.height for row in rows], dtype=np.int32)),
+            "remarks": column_of(np.array([row.found.remarks for row in rows], dtype=np.uint8)),
         }
     ).replace_schema_metadata({_META: json.dumps(head)})
     with replacing(part_path(folder, shard.stem)) as temporary:
         pq.write_table(table, temporary, compression="zstd")
 
 
-def _read_elsewhere(folder: Path, stem: str, bad: Sequence[Told]) -> bool:
-    """Whether a process that could read more was quicker.
+class _ReadElsewhereError(Exception):
+    """A process that could read more was quicker."""
+
+
+def _check_not_read_elsewhere(folder: Path, stem: str, bad: Sequence[Told]) -> None:
+    """Raises _ReadElsewhereError where a shard is there with more images than could be read here.
 
     Two may pack a shard at once where a scheduler takes a machine for lost that is not.
     """
     if all(code != UNREADABLE for _, code, _ in bad):
-        return False
+        return
     if (folder / MANIFEST_NAME).is_file():
-        return True
+        raise _ReadElsewhereError
     part = find_part(folder, stem)
-    return part is not None and len(part.bad) < len(bad)
+    if part is not None and len(part.bad) < len(bad):
+        raise _ReadElsewhereError
 
 
 def find_part(folder: Path, stem: str) -> Part | None:
@@ -331,7 +345,8 @@ def part_rows(folder: Path, stem: str) -> Any:
 
     path = part_path(folder, stem)
     try:
-        return pq.read_table(path)
+        with pq.ParquetFile(path) as file:
+            return file.read()
     except (pa.ArrowException, OSError) as error:
         raise _damaged(path, error) from error
 

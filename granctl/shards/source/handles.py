@@ -28,11 +28,7 @@ class Handles(threading.local):
             SourceChangedError: the file is gone or ends before.
             OSError: it cannot be read.
         """
-        handle = self._opened.get(name)
-        if handle is None:
-            handle = self._open(name)
-        else:
-            self._opened.move_to_end(name)
+        handle = self._handle(name)
         content = os.pread(handle, size, offset)
         while len(content) < size:  # a signal, or more than 2 GiB
             more = os.pread(handle, size - len(content), offset + len(content))
@@ -41,6 +37,18 @@ class Handles(threading.local):
                 raise SourceChangedError(self.root / name, problem)
             content += more
         return content
+
+    def read_soon(self, name: str, offset: int, size: int) -> None:
+        """Lets the system begin to read this span; what is wrong with it is said by `read`."""
+        with suppress(OSError, SourceChangedError):
+            os.posix_fadvise(self._handle(name), offset, size, os.POSIX_FADV_WILLNEED)
+
+    def _handle(self, name: str) -> int:
+        handle = self._opened.get(name)
+        if handle is None:
+            return self._open(name)
+        self._opened.move_to_end(name)
+        return handle
 
     def _open(self, name: str) -> int:
         try:

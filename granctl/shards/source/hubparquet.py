@@ -63,6 +63,9 @@ class ParquetReader:
         """Shape (n, 3): file, row group, row in it."""
         self.sizes: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
 
+    def read_soon(self, row: int) -> None:
+        """Nothing: whole row groups are read."""
+
     def read(self, row: int) -> bytes:
         """The bytes of one image.
 

@@ -28,6 +28,9 @@ class Reader(Protocol):
             OSError: it cannot be read.
         """
 
+    def read_soon(self, row: int) -> None:
+        """Tells the system that a file will be read; nothing where that does not help."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Inventory:
@@ -118,6 +121,10 @@ class FileSource:
             OSError: it cannot be read.
         """
         return self._reader.read(i if self._row_of is None else int(self._row_of[i]))
+
+    def read_soon(self, i: int) -> None:
+        """Tells the system that image `i` will be read."""
+        self._reader.read_soon(i if self._row_of is None else int(self._row_of[i]))
 
 
 def listing_digest(listing: Listing, *content: NDArray[np.int64] | bytes) -> str:

@@ -69,3 +69,6 @@ class Source(Protocol):
             SourceChangedError: it is gone, or has another size than when it was listed.
             OSError: it cannot be read.
         """
+
+    def read_soon(self, i: int) -> None:
+        """Tells the system that image `i` will be read; nothing where that does not help."""

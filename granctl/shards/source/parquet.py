@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from granctl.errors import SourceLayoutError
+from granctl.shards.columns import column_of, numbers_of, text_column
 from granctl.shards.names import Names
 from granctl.shards.source.listing import SPLIT_OF_FOLDER, SPLITS, Listing
 
@@ -37,13 +38,16 @@ class ParquetSource:
             names=Names.of(table["name"].to_pylist()),
             labels=names,
             label_of=np.array([index_of_label[label] for label in labels], dtype=np.int32),
-            split_of=table["split"].to_numpy().astype(np.int8),
+            split_of=numbers_of(table["split"], np.int8),
             sizes=np.array([len(image) for image in self._images.to_pylist()], dtype=np.int64),
         )
 
     def read(self, i: int) -> bytes:
         """The bytes of image `i`."""
         return bytes(self._images[i].as_py())
+
+    def read_soon(self, i: int) -> None:
+        """Nothing: all images are in memory."""
 
 
 def is_indexed(path: Path) -> bool:
@@ -72,18 +76,19 @@ def _image_table(path: Path, content: bytes) -> Any:
     if folder is None:
         raise SourceLayoutError(path, "its name does not end in -train, -val or -test")
     try:
-        table = pq.read_table(pa.BufferReader(content), columns=["image", "label", "index"])
+        with pq.ParquetFile(pa.BufferReader(content)) as file:
+            table = file.read(["image", "label", "index"])
         places = [f"{path.stem}#{i}" for i in table["index"].to_pylist()]
     except (pa.ArrowException, OSError, KeyError) as error:
         raise SourceLayoutError(path, f"not Parquet with image, label, index ({error})") from error
     if len(set(places)) < len(places) or table["label"].null_count or table["image"].null_count:
         raise SourceLayoutError(path, "an index stands twice, or an image or label is missing")
-    split = pa.array(np.full(len(places), SPLITS.index(folder), dtype=np.int8))
+    split = column_of(np.full(len(places), SPLITS.index(folder), dtype=np.int8))
     return pa.table(
         {
             "image": table["image"].cast(pa.large_binary()),
             "label": table["label"].cast(pa.string()),
-            "name": pa.array(places, pa.string()),
+            "name": text_column(places),
             "split": split,
         }
     )

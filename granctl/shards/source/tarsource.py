@@ -41,6 +41,11 @@ class TarReader:
         name = self.files[self.file_of[row]]
         return self.handles.read(name, int(self.offsets[row]), int(self.sizes[row]))
 
+    def read_soon(self, row: int) -> None:
+        """Lets the system begin to read one member."""
+        name = self.files[self.file_of[row]]
+        self.handles.read_soon(name, int(self.offsets[row]), int(self.sizes[row]))
+
 
 def tar_inventory(
     workspace: Workspace,
