@@ -13,7 +13,7 @@ the set lies whose tars and index it reads.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,7 +34,8 @@ from granctl.errors import (
     listing,
 )
 from granctl.files import read_json, write_bytes
-from granctl.shards.indexfile import COLUMN_TYPES, ContentHasher, IndexGroups, texts
+from granctl.shards.columns import bytes_of, numbers_of
+from granctl.shards.indexfile import ContentHasher, IndexGroups, rows_of_split, texts
 from granctl.shards.journal import check_no_journal
 from granctl.shards.manifest import manifest_faults
 from granctl.shards.source.listing import SPLITS
@@ -46,6 +47,13 @@ INDEX_NAME = "index.parquet"
 HELD_OUT_SPLITS = ("test", "val")
 """Splits to measure on, the preferred one first."""
 
+_NUMBERS: Mapping[str, type] = {
+    "shard": np.int32,
+    "offset": np.int64,
+    "size": np.int32,
+    "label_index": np.int32,
+}
+_SUM_CHARS = 32
 _READ_BYTES = 1 << 22
 _KEPT_DIGEST = ".content-digest"
 _DIGEST_CHARS = 64
@@ -210,7 +218,7 @@ class ShardSet:
             return found
         hasher, groups = ContentHasher(self.labels), IndexGroups(self.index_path)
         for number, shard in enumerate(self.manifest["shards"]):
-            rows = self._of_our_labels(groups.rows(number, ["label", "checksum"]))
+            rows = self._of_our_labels(groups.rows(number, ["label", "label_index", "checksum"]))
             hasher.update(shard["split"], rows["label"], rows["checksum"])
         with suppress(OutputNotWritableError):
             write_bytes(kept, hasher.hexdigest().encode())
@@ -284,23 +292,24 @@ class ShardSet:
             NoSuchSplitError: there is no such split.
             ManifestMismatchError: the index is damaged.
         """
-        table = self._table(split, ["shard", "offset", "size", "label"])
-        label = table["label"].unify_dictionaries().combine_chunks()
-        index_of_label = {name: i for i, name in enumerate(self.labels)}
-        # The index writes labels as a dictionary in its own order of appearance.
-        names = label.dictionary.to_pylist()
-        ours = np.array([index_of_label.get(name, -1) for name in names], dtype=np.int32)
-        number = ours[label.indices.to_numpy()]
-        if (number < 0).any():
-            stranger = names[label.indices.to_numpy()[number < 0][0]]
-            problem = f"label {stranger!r} is not in the manifest"
+        num, at = self.num_images(split), 0
+        found: dict[str, NDArray[Any]] = {
+            name: np.empty(num, kind) for name, kind in _NUMBERS.items()
+        }
+        for piece in self._pieces(split, list(_NUMBERS)):
+            for name, array in found.items():
+                array[at : at + len(piece)] = numbers_of(piece[name], _NUMBERS[name])
+            at += len(piece)
+        shard, offset, size, label = found.values()
+        outside = num and (
+            min(shard.min(), offset.min(), size.min()) < 0 or shard.max() >= len(self.shard_names)
+        )
+        if outside:
+            problem = f"rows of {split} lie outside of every shard"
             raise ManifestMismatchError(self.index_path, problem, _HINT)
-        shard, offset, size = (table[name].to_numpy() for name in ("shard", "offset", "size"))
-        outside = (shard < 0) | (shard >= len(self.shard_names)) | (offset < 0) | (size < 0)
-        if outside.any():
-            problem = f"{outside.sum()} rows of {split} lie outside of every shard"
-            raise ManifestMismatchError(self.index_path, problem, _HINT)
-        return Rows(shard=shard, offset=offset, size=size, label=number)
+        if self.base is not None:
+            label = self._our_label_of[label]
+        return Rows(shard=shard, offset=offset, size=size, label=label)
 
     def keys(self, split: str) -> NDArray[np.str_]:
         """The WebDataset key of each row.
@@ -309,7 +318,9 @@ class ShardSet:
             NoSuchSplitError: there is no such split.
             ManifestMismatchError: the index is damaged.
         """
-        return np.array(texts(self._table(split, ["key"])["key"]), dtype=np.str_)
+        pieces = self._pieces(split, ["key"])
+        keys = [np.array(texts(piece["key"]), dtype=np.str_) for piece in pieces]
+        return np.concatenate([np.empty(0, "U1"), *keys])
 
     def checksums(self, split: str) -> NDArray[np.bytes_]:
         """The xxh3-128 of each row's image bytes: shape (N,), dtype S32, 32 hex digits.
@@ -318,39 +329,43 @@ class ShardSet:
             NoSuchSplitError: there is no such split.
             ManifestMismatchError: the index is damaged.
         """
-        return np.array(texts(self._table(split, ["checksum"])["checksum"]), dtype="S32")
+        sums = [np.empty(0, "S32")]
+        for piece in self._pieces(split, ["checksum"]):
+            starts, data = bytes_of(piece["checksum"])
+            if (np.diff(starts) != _SUM_CHARS).any():
+                problem = f"its column checksum has not {_SUM_CHARS} digits each"
+                raise ManifestMismatchError(self.index_path, problem, _HINT)
+            sums.append(data[starts[0] : starts[-1]].view("S32"))
+        return np.concatenate(sums)
 
     def _known(self, split: str) -> str:
         if split not in self.splits:
             raise NoSuchSplitError(self.where, split, self.splits)
         return split
 
-    def _table(self, split: str, columns: Sequence[str]) -> Any:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+    def _pieces(self, split: str, columns: Sequence[str]) -> Iterator[Any]:
+        """The rows of a split some shards at a time: fresh memory for all would cost the most.
 
-        path = self.index_path
-        expected = self.num_images(split)
-        columns = [*columns, "label"] if self._lacks_labels and "label" not in columns else columns
-        try:
-            table = pq.read_table(
-                path,
-                columns=list(columns),
-                filters=[("split", "==", split)],
-                read_dictionary=["label"] if "label" in columns else None,
-            )
-        except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-            raise ManifestMismatchError(path, f"cannot be read ({error})", _HINT) from error
-        for name in columns:
-            column = table[name]
-            if column.null_count or str(column.type) != COLUMN_TYPES[name]:
-                problem = f"its column {name} is {column.type}, or has gaps"
-                raise ManifestMismatchError(path, problem, _HINT)
-        table = self._of_our_labels(table)
-        if table.num_rows != expected:
-            problem = f"{table.num_rows} rows of {split}, not {expected} as its manifest says"
-            raise ManifestMismatchError(path, problem, _HINT)
-        return table
+        Raises:
+            NoSuchSplitError: there is no such split.
+            ManifestMismatchError: the index is damaged.
+        """
+        expected, num = self.num_images(split), 0
+        columns = list(dict.fromkeys([*columns, "label_index"]))
+        for piece in rows_of_split(self.index_path, split, columns):
+            label = numbers_of(piece["label_index"], np.int32)
+            if len(label) and not 0 <= label.min() <= label.max() < len(self._our_label_of):
+                problem = f"labels of {split} are not in the manifest"
+                raise ManifestMismatchError(self.index_path, problem, _HINT)
+            ours = self._of_our_labels(piece)
+            num += len(ours)
+            if num > expected:
+                break
+            yield ours
+        if num != expected:
+            said = f"{'more' if num > expected else num} rows of {split}"
+            problem = f"{said}, not {expected} as its manifest says"
+            raise ManifestMismatchError(self.index_path, problem, _HINT)
 
     @property
     def _lacks_labels(self) -> bool:
@@ -362,14 +377,14 @@ class ShardSet:
         if not self._lacks_labels:
             return table
         import pyarrow as pa
-        import pyarrow.compute as pc
 
-        label = table["label"].unify_dictionaries().combine_chunks()
-        kept = pc.is_in(label.dictionary, self._label_set).to_numpy(zero_copy_only=False)
-        return table.filter(pa.array(kept[label.indices.to_numpy()]))
+        kept = self._our_label_of[numbers_of(table["label_index"], np.int32)] >= 0
+        return table.filter(pa.array(kept))
 
     @cached_property
-    def _label_set(self) -> Any:
-        import pyarrow as pa
-
-        return pa.array(self.labels, pa.string())
+    def _our_label_of(self) -> NDArray[np.int32]:
+        """Index into `labels` of each label that the index numbers; -1: a view leaves it out."""
+        if self.base is None:
+            return np.arange(len(self.labels), dtype=np.int32)
+        ours = {label: i for i, label in enumerate(self.labels)}
+        return np.array([ours.get(label, -1) for label in self.base.labels], dtype=np.int32)

@@ -84,6 +84,7 @@ def describe_image(shards: ShardSet, key: str) -> dict[str, Any]:
     if xxhash.xxh3_128_hexdigest(content) != row["checksum"]:
         problems.append("its bytes have another checksum than the index")
     flags = row.pop("remarks")
+    del row["label_index"]
     return {
         "kind": "image",
         "schema": 1,
