@@ -78,10 +78,7 @@ class Bench:
         out = self.work / f"granctl-{workers}"
         arguments = ("shards", "build", "--source", source, *OPTIONS, "--workers", workers)
         command = granctl(*arguments, "--out", out / "set", "--workspace", out)
-        if loaded:
-            script = Path(__file__).parent / "_shards_peers.py"
-            command = [sys.executable, str(script), "granctl_command", "-", str(out), *command[3:]]
-        return Runner(command, out)
+        return loaded_runner(Runner(command, out)) if loaded else Runner(command, out)
 
     def built(self) -> Path:
         """A shard set of the images that the parts on reading share."""
@@ -284,17 +281,25 @@ def relabel(bench: Bench) -> None:
     def copied() -> None:
         run(["cp", "-r", str(shards), str(copy)])
 
+    whole = {
+        "view": Runner(granctl(*asked, "--shards", shards, *to), out),
+        "materialise": Runner(granctl(*asked, "--shards", shards, "--materialise", *to), out),
+        "in place": Runner(granctl(*asked, "--shards", copy, "--in-place"), copy, copied),
+    }
+    in_place = whole["in place"]
     times = race(
         {
-            "view": Runner(granctl(*asked, "--shards", shards, *to), out),
-            "materialise": Runner(granctl(*asked, "--shards", shards, "--materialise", *to), out),
-            "in place": Runner(granctl(*asked, "--shards", copy, "--in-place"), copy, copied),
+            **whole,
+            "materialise, loaded": loaded_runner(whole["materialise"]),
+            "in place, loaded": loaded_runner(in_place, once=True),
             **bench.theirs("webdataset_relabel", shards),
         },
         bench.rounds,
     )
-    for ours, goal in (("view", None), ("materialise", 8), ("in place", 15)):
-        compare(times, f"relabel: webdataset / granctl, {ours}", "webdataset_relabel", ours, goal)
+    goals = {"materialise": 8, "in place": 15, "materialise, loaded": 8, "in place, loaded": 15}
+    for ours in ("view", *goals):
+        what = f"relabel: webdataset / granctl, {ours}"
+        compare(times, what, "webdataset_relabel", ours, goals.get(ours))
 
 
 def verify(bench: Bench) -> None:
@@ -305,14 +310,28 @@ def verify(bench: Bench) -> None:
     shards = bench.built()
     warm(shards)
     none = bench.work / "none"
+    ours = Runner(granctl("shards", "verify", "--shards", shards, "--quiet"), none)
     times = race(
         {
-            "granctl": Runner(granctl("shards", "verify", "--shards", shards, "--quiet"), none),
+            "granctl": ours,
+            "loaded": loaded_runner(ours),
             "cat": Runner(["sh", "-c", f"cat {shards}/*.tar > /dev/null"], none),
         },
         bench.rounds,
     )
     compare(times, "verify: cat / granctl", "cat", "granctl", 0.5)
+    compare(times, "verify: cat / granctl, loaded", "cat", "loaded", 0.5)
+
+
+def loaded_runner(whole: Runner, *, once: bool = False) -> Runner:
+    """The same command of granctl in a process whose packages are loaded; once, or several times.
+
+    What changes a folder in place is done once: the second time there is nothing to do.
+    """
+    name, out = ("granctl_once", "-") if once else ("granctl_command", str(whole.out))
+    script = str(Path(__file__).parent / "_shards_peers.py")
+    command = [sys.executable, script, name, "-", out, *whole.command[3:]]
+    return Runner(command, whole.out, whole.prepare)
 
 
 def there(*command: str) -> bool:
