@@ -49,7 +49,11 @@ def stepping(kill_at, more):
     def torn(file, content, at):
         step()
         if steps[0] + 1 == kill_at:
-            write(file, content[: max(len(content.rstrip(b" \\0")) - 10, 0)], at)
+            size = max(len(bytes(content).rstrip(b" \\0")) - 10, 0)
+            try:
+                write(file, content[:size], at)
+            except OSError:  # a direct write takes whole blocks
+                write(file, content[: size // 4096 * 4096], at)
         step()
         return write(file, content, at)
     os.pwrite = torn

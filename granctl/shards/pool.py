@@ -5,7 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -45,6 +51,34 @@ def over_shards(names: Sequence[str], work: Work[Found], workers: int, tell: Tel
         return [work(number, tell) for number in range(len(names))]
     found = _in_processes(names, work, workers, tell)
     return [found[number] for number in range(len(names))]
+
+
+def over_shards_in_halves(
+    names: Sequence[str], first: Work[Callable[[], Found]], workers: int, tell: Tell
+) -> list[Found]:
+    """Does work whose second half waits for the disk: meanwhile the next shard is begun.
+
+    As `over_shards`; several processes overlap by themselves.
+
+    Args:
+        names: what people call the shards; their places are their numbers.
+        first: does the first half of one, and returns the second, which runs in a thread.
+        workers: processes.
+        tell: is called as the work goes on.
+    """
+    if workers > 1 and len(names) > 1:
+        return over_shards(names, lambda number, tell: first(number, tell)(), workers, tell)
+    found: list[Found] = []
+    with ThreadPoolExecutor(1, thread_name_prefix="granctl-write") as thread:
+        running: Future[Found] | None = None
+        for number in range(len(names)):
+            second = first(number, tell)
+            if running is not None:
+                found.append(running.result())
+            running = thread.submit(second)
+        if running is not None:
+            found.append(running.result())
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,13 @@
 """One shard: its planned images, copied and checked, and a part file with their index rows.
 
-Images are read in the order in which they lie in the source, and each is written at its planned
-place of the tar; what is bad leaves a gap, which is closed at the end. The part file is renamed
-into place after its shard, so a shard with a part is whole.
+Images are read in the order in which they lie in the source, and each goes to its planned place of
+the tar, which is put together in memory; what is bad leaves a gap, which is closed at the end. The
+part file is renamed into place after its shard, so a shard with a part is whole.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from granctl.errors import ManifestMismatchError
 from granctl.files import replacing
+from granctl.shards.assembly import Rooms, write_assembled
 from granctl.shards.build.audit import Audit, Depth, audit, quiet_decoder
 from granctl.shards.build.plan import PlannedShard
 from granctl.shards.build.recode import Recode, recoded
@@ -36,14 +36,14 @@ from granctl.shards.tar import (
     json_head,
     json_payload,
     label_members,
-    padded,
     sample_bytes,
 )
 from granctl.workspace import MANIFEST_NAME
 
 UNREADABLE = "unreadable"
 _META = b"granctl.part"
-_MOVE_BYTES = 1 << 22
+_PADDING = [bytes(num) for num in range(BLOCK)]
+_ROOMS = Rooms()
 
 Told = tuple[str, str, str]
 """An image for bad.csv: its name in the source, the code of its problem, the problem."""
@@ -110,10 +110,10 @@ def part_path(folder: Path, stem: str) -> Path:
     return folder / PARTS_NAME / f"{stem}.parquet"
 
 
-def pack_shard(
+def packed(
     folder: Path, shard: PlannedShard, packing: Packing, tell: Callable[[int, bool], None]
-) -> None:
-    """Writes `<stem>.tar` without its bad images, and its part file, which names them.
+) -> Callable[[], None]:
+    """Puts a shard together without its bad images; what is returned writes it and its part file.
 
     What is written is a pure function of the planned members; but where bytes could not be read,
     a shard that another process packed with them stays.
@@ -126,23 +126,26 @@ def pack_shard(
 
     Raises:
         SourceChangedError: the source is not as it was listed.
-        OutputNotWritableError: no space, read-only, no permission.
+        OutputNotWritableError: by what is returned: no space, read-only, no permission.
     """
     recoded_ones = _recoded(shard, packing) if packing.recode else None
     sizes = packing.source.listing.sizes[shard.members]
     layout = _Layout(shard, packing, sizes if recoded_ones is None else recoded_ones.sizes)
-    with suppress(_ReadElsewhereError):
-        with (
-            quiet_decoder(),
-            replacing(folder / f"{shard.stem}.tar") as temporary,
-            temporary.open("w+b", buffering=0) as file,
-        ):
-            rows, bad = _written(shard, packing, layout, recoded_ones, file.fileno(), tell)
-            _check_not_read_elsewhere(folder, shard.stem, bad)
-            end = _without_gaps(file.fileno(), rows)
-            _write_at(file.fileno(), end, [bytes(END_BYTES)])
-            file.truncate(end + END_BYTES)
-        _write_part(folder, shard, bad, rows)
+    room = _ROOMS.take(layout.num_bytes + END_BYTES)
+    with quiet_decoder():
+        rows, bad = _gathered(shard, packing, layout, recoded_ones, room.bytes, tell)
+    end = _without_gaps(room.bytes, rows)
+    room.bytes[end : end + END_BYTES] = bytes(END_BYTES)
+
+    def write() -> None:
+        with suppress(_ReadElsewhereError):
+            with replacing(folder / f"{shard.stem}.tar") as temporary:
+                write_assembled(temporary, room.bytes, end + END_BYTES)
+                _check_not_read_elsewhere(folder, shard.stem, bad)
+            _write_part(folder, shard, bad, rows)
+        room.give_back()
+
+    return write
 
 
 class _Layout:
@@ -163,25 +166,28 @@ class _Layout:
         json_sizes = np.fromiter(map(len, payloads), np.int64, len(payloads))
         self.ends: list[int] = np.cumsum(sample_bytes(sizes, json_sizes)).tolist()
         self.begins: list[int] = [0, *self.ends[:-1]]
+        self.num_bytes = self.ends[-1] if self.ends else 0
         self._image_heads: dict[str, NDArray[np.uint8]] = {}
 
-    def parts(self, r: int, content: bytes, extension: str) -> list[Any]:
-        """The bytes of sample `r`, in pieces."""
+    def put(self, tar: memoryview, r: int, content: bytes, extension: str) -> None:
+        """Puts sample `r` at its place."""
         if extension not in self._image_heads:
             self._image_heads[extension] = headers(self._members, extension, self._sizes)
-        padding = bytes(padded(len(content)) - len(content))
-        return [self._image_heads[extension][r], content, padding, self._behind[r]]
+        begin, end = self.begins[r] + BLOCK, self.begins[r] + BLOCK + len(content)
+        tar[self.begins[r] : begin] = self._image_heads[extension][r].data
+        tar[begin:end] = content
+        tar[end : self.ends[r]] = _PADDING[-len(content) % BLOCK] + self._behind[r]
 
 
-def _written(
+def _gathered(
     shard: PlannedShard,
     packing: Packing,
     layout: _Layout,
     recoded_ones: _Recoded | None,
-    handle: int,
+    tar: memoryview,
     tell: Callable[[int, bool], None],
 ) -> tuple[list[_Row], list[Told]]:
-    """Writes the good images at their places; returns them in the shard's order, and the bad."""
+    """Puts the good images at their places; returns them in the shard's order, and the bad."""
     listing, members = packing.source.listing, shard.members
     rows: dict[int, _Row] = {}
     bad: list[tuple[int, Told]] = []
@@ -197,7 +203,7 @@ def _written(
         if found.problem:
             bad.append((image, (name, found.code, found.problem)))
             continue
-        _write_at(handle, layout.begins[r], layout.parts(r, content, found.extension))
+        layout.put(tar, r, content, found.extension)
         checksum = xxhash.xxh3_128_hexdigest(content)
         label, bounds = listing.labels[layout.labels[r]], (layout.begins[r], layout.ends[r])
         rows[r] = _Row(image, name, *bounds, len(content), label, checksum, found)
@@ -234,20 +240,12 @@ def _checked(reading: InTurn, name: str, depth: Depth) -> tuple[bytes, Audit]:
     return content, audit(content, name, depth)
 
 
-def _write_at(handle: int, place: int, parts: Sequence[Any]) -> None:
-    """Writes all of it; the system may take less at once."""
-    done, total = os.pwritev(handle, parts, place), sum(map(len, parts))
-    while done < total:
-        done += os.pwrite(handle, b"".join(parts)[done:], place + done)
-
-
-def _without_gaps(handle: int, rows: Sequence[_Row]) -> int:
+def _without_gaps(tar: memoryview, rows: Sequence[_Row]) -> int:
     """Moves what lies behind a bad image down to it; returns where the last sample then ends."""
     at = 0
     for begin, end in _runs(rows):
-        for place in range(begin, end, _MOVE_BYTES) if begin != at else ():
-            content = os.pread(handle, min(end - place, _MOVE_BYTES), place)
-            _write_at(handle, at + place - begin, [content])
+        if begin != at:
+            tar[at : at + end - begin] = tar[begin:end]
         at += end - begin
     return at
 
@@ -286,7 +284,8 @@ def _write_part(folder: Path, shard: PlannedShard, bad: list[Told], rows: list[_
         }
     ).replace_schema_metadata({_META: json.dumps(head)})
     with replacing(part_path(folder, shard.stem)) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        # It is read once and removed: compressing it costs more than its few bytes.
+        pq.write_table(table, temporary, compression="none", use_dictionary=False)
 
 
 class _ReadElsewhereError(Exception):

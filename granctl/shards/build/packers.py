@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from granctl.shards.build.pack import Packing, pack_shard
+from granctl.shards.build.pack import Packing, packed
 from granctl.shards.build.plan import PlannedShard
-from granctl.shards.pool import Tell, over_shards
+from granctl.shards.pool import Tell, over_shards_in_halves
 
 
 def pack_all(
@@ -21,7 +21,7 @@ def pack_all(
         OutputNotWritableError: no space, read-only, no permission.
     """
 
-    def pack(number: int, tell: Tell) -> None:
-        pack_shard(folder, shards[number], packing, lambda size, good: tell(1, size, not good))
+    def pack(number: int, tell: Tell) -> Callable[[], None]:
+        return packed(folder, shards[number], packing, lambda size, good: tell(1, size, not good))
 
-    over_shards([shard.stem for shard in shards], pack, workers, tell)
+    over_shards_in_halves([shard.stem for shard in shards], pack, workers, tell)

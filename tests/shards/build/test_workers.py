@@ -54,18 +54,18 @@ def test_progress_of_several_workers_is_told_in_full(source, tmp_path):
 
 def test_worker_that_is_killed_is_told_and_the_same_command_goes_on(source, tmp_path, monkeypatch):
     """SIGKILL in the middle of a shard: which shards it had, and whole ones are kept."""
-    real = packers.pack_shard
+    real = packers.packed
 
     def dying(folder, shard, packing, tell):
         if shard.stem == "train-000003":
             os.kill(os.getpid(), signal.SIGKILL)
         return real(folder, shard, packing, tell)
 
-    monkeypatch.setattr(packers, "pack_shard", dying)
+    monkeypatch.setattr(packers, "packed", dying)
     with pytest.raises(WorkerDiedError, match="train-000003") as caught:
         built(source, tmp_path / "w", 2)
     assert "--workers" in caught.value.hint
-    monkeypatch.setattr(packers, "pack_shard", real)
+    monkeypatch.setattr(packers, "packed", real)
     told = Told()
     assert built(source, tmp_path / "w", 2, told) == built(source, tmp_path / "whole", 1)
     assert any(note.startswith("going on: ") for note in told.notes)
