@@ -139,10 +139,11 @@ def test_images_that_could_not_be_read_are_tried_once_more(planned, monkeypatch)
     """Another node may read them; then they are bad images like others."""
     real = pack._checked
 
-    def failing(packing, image, name):
+    def failing(reading, name, depth):
+        content, found = real(reading, name, depth)
         if name.endswith("n00000002/a.png"):
             return b"", Audit("", 0, 0, "cannot be read: Input/output error", pack.UNREADABLE)
-        return real(packing, image, name)
+        return content, found
 
     monkeypatch.setattr(pack, "_checked", failing)
     packed(planned, 0, 1, 2, 3)

@@ -74,7 +74,8 @@ def test_set_that_is_finished_while_a_copy_still_packs(
 def test_copy_that_cannot_read_replaces_no_shard_of_one_that_could(planned, expected, monkeypatch):
     """Its disk fails, or its network: images that are there stay there."""
 
-    def quicker(*_):
+    def quicker(reading, *_):
+        reading.read()
         build_planned(planned, ALL, Silent())
         return b"", Audit("", 0, 0, "cannot be read: Input/output error", pack.UNREADABLE)
 
@@ -87,7 +88,8 @@ def test_copy_that_cannot_read_replaces_no_shard_of_one_that_could(planned, expe
 def test_copy_that_cannot_read_leaves_a_whole_set_alone(planned, expected, monkeypatch):
     """Also after the end, when nobody looks at parts any more."""
 
-    def quicker(*_):
+    def quicker(reading, *_):
+        reading.read()
         build_planned(planned, ALL, Silent())
         finish_shards(planned, None, Silent())
         return b"", Audit("", 0, 0, "cannot be read: Input/output error", pack.UNREADABLE)
