@@ -262,7 +262,8 @@ def granctl_command(_: Path, __: Path) -> Work:
     import pyarrow.parquet  # noqa: F401
 
     import granctl.cli.app
-    import granctl.study.building  # noqa: F401
+    import granctl.study.building
+    import granctl.study.relabelling  # noqa: F401
     from granctl.cli.main import run
 
     def work() -> None:

@@ -275,11 +275,12 @@ def relabel(bench: Bench) -> None:
     cut = work / "cut.parquet"
     run(granctl("tree", "cut", "--depth", 5, "--list", "21841", "--out", cut, "--quiet"))
     out, copy = work / "relabelled", work / "in-place"
-    asked = ("shards", "relabel", "--labels", cut, "--quiet")
+    asked = ("shards", "relabel", "--labels", cut, "--quiet", "--workers", 1)
     to = ("--out", out / "set", "--workspace", out)
 
     def copied() -> None:
         run(["cp", "-r", str(shards), str(copy)])
+        run(["sync"])  # else the relabel would be charged for what cp has not written yet
 
     whole = {
         "view": Runner(granctl(*asked, "--shards", shards, *to), out),

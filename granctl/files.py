@@ -137,6 +137,17 @@ def write_bytes(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
+def write_at(handle: int, content: bytes, at: int) -> None:
+    """Writes all of it at a place of an open file.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    done = os.pwrite(handle, content, at)
+    while done < len(content):  # the disk is full, which the next call says, or a signal came
+        done += os.pwrite(handle, content[done:], at + done)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Writes JSON for people and programs: sorted keys, two spaces, a newline at the end."""
     text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)

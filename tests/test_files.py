@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from granctl.errors import ManifestMismatchError, OutputNotWritableError
-from granctl.files import read_json, replacing, write_bytes, write_json
+from granctl.files import read_json, replacing, write_at, write_bytes, write_json
 
 
 def test_replacing_leaves_the_old_file_when_the_writer_fails(tmp_path: Path) -> None:
@@ -26,6 +26,20 @@ def test_replacing_leaves_the_old_file_when_the_writer_fails(tmp_path: Path) -> 
         write_half()
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
     assert path.read_text() == "old"
+
+
+def test_bytes_are_written_whole_where_the_system_takes_less(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal cuts a write short; the rest follows, at its place."""
+    real = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda to, content, at: real(to, content[:7], at))
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 50)
+    handle = os.open(path, os.O_WRONLY)
+    write_at(handle, b"0123456789" * 3, 10)
+    os.close(handle)
+    assert path.read_bytes() == b"x" * 10 + b"0123456789" * 3 + b"x" * 10
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def export(
     quiet: Quiet = False,
     workspace: WorkspaceFolder = None,
 ) -> None:
-    """Write the indexes that timm, wids, DALI and open_clip want beside the tars."""
+    """Write the indexes for timm, wids, DALI and open_clip again, as after a build."""
     from granctl.cli.console import Session
     from granctl.shards.foreign import export_indexes
     from granctl.shards.index import ShardSet

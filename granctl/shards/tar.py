@@ -30,6 +30,8 @@ _TIME = b"00000000000\0"
 _BLANK_SUM = b"        "
 _MAGIC = b"ustar\x0000"
 _SIZE_AT, _SUM_AT = 124, 148
+SIZE_SPAN = (_SIZE_AT, _SIZE_AT + 11)
+"""Where a header says the size of its member, in octal digits."""
 JSON_SLACK = 64
 """Spaces that a JSON member has at least, so that more classes fit in later."""
 _JSON = json.JSONEncoder(ensure_ascii=False)
@@ -92,7 +94,7 @@ def _digits(numbers: NDArray[np.int64], places: NDArray[np.int64], base: int) ->
 
 def size_in(header: bytes) -> int:
     """The size of a member, as a header that granctl wrote says it; -1 where it says none."""
-    digits = header[_SIZE_AT : _SIZE_AT + 11]
+    digits = header[slice(*SIZE_SPAN)]
     return int(digits, 8) if digits.isdigit() else -1
 
 

@@ -249,11 +249,10 @@ def test_ctrl_c_leaves_whole_shards_and_the_same_command_goes_on(granctl, source
     monkeypatch.setattr(pack, "audit", real)
     done = granctl(*command)
     assert "going on: 1 of 4 shards are whole" in done.err
-    assert sorted(p.name for p in done.path.iterdir()) == [
-        "index.parquet",
-        "manifest.json",
-        "spec.json",
-        "test-000000.tar",
-        *(f"train-00000{i}.tar" for i in range(3)),
-    ]
+    stems = ("test-000000", *(f"train-00000{i}" for i in range(3)))
+    assert {path.name for path in done.path.iterdir()} == {
+        *("index.parquet", "manifest.json", "spec.json"),
+        *("_info.json", "sizes.json", "wids-test.json", "wids-train.json"),
+        *(f"{stem}.{kind}" for stem in stems for kind in ("tar", "idx")),
+    }
     assert json.loads((done.path / "manifest.json").read_text())["bad_images"] == 0

@@ -11,9 +11,16 @@ import pytest
 
 from granctl.errors import ShardCorruptError
 from granctl.progress import Silent
-from granctl.shards.foreign import FORMS, write_indexes
+from granctl.shards.foreign import export_indexes
 from granctl.shards.index import ShardSet
 from granctl.shards.read import ImageReader
+
+INDEXES = ("*.idx", "_info.json", "sizes.json", "wids-*.json")
+
+
+def indexes_of(folder: Path) -> dict[str, bytes]:
+    """Name -> content of the indexes of other readers in a folder."""
+    return {p.name: p.read_bytes() for pattern in INDEXES for p in folder.glob(pattern)}
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +29,21 @@ def indexed(shards_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Sh
     folder = tmp_path_factory.mktemp("indexed") / "set"
     shutil.copytree(shards_folder, folder)
     shards = ShardSet.open(folder)
-    write_indexes(shards, FORMS, Silent(), md5=True)
+    export_indexes(shards, ["all"], Silent(), md5=True)
     return shards
+
+
+def test_indexes_come_with_the_shards(shards_folder: Path, tmp_path: Path) -> None:
+    """A build writes those that an export would write."""
+    shutil.copytree(shards_folder, tmp_path / "set")
+    built = indexes_of(tmp_path / "set")
+    for name in built:
+        (tmp_path / "set" / name).unlink()
+    shards = ShardSet.open(tmp_path / "set")
+    files = export_indexes(shards, ["all"], Silent())["files"]
+    assert sorted(files) == sorted(built)
+    assert len(built) == len(shards.shard_names) + len(shards.splits) + 2
+    assert indexes_of(tmp_path / "set") == built
 
 
 def test_dali_index_names_every_member_with_its_place(indexed: ShardSet) -> None:
@@ -65,7 +85,7 @@ def test_wids_index_has_no_md5_unless_asked(indexed: ShardSet) -> None:
     """The MD5 costs a read of every byte, so it is there on request only."""
     path = indexed.root / "wids-train.json"
     assert all(len(shard["md5sum"]) == 32 for shard in json.loads(path.read_text())["shardlist"])
-    write_indexes(indexed, ["wids"], Silent())
+    export_indexes(indexed, ["wids"], Silent())
     assert not any("md5sum" in shard for shard in json.loads(path.read_text())["shardlist"])
 
 
@@ -110,5 +130,5 @@ def test_a_damaged_shard_gets_no_index(indexed: ShardSet, tmp_path: Path) -> Non
     (shards.root / f"{path.stem}.idx").unlink()
     path.write_bytes(b"\0" * path.stat().st_size)
     with pytest.raises(ShardCorruptError, match="byte 0"):
-        write_indexes(shards, ["dali"], Silent())
+        export_indexes(shards, ["dali"], Silent())
     assert not (shards.root / f"{path.stem}.idx").exists()

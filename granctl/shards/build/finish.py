@@ -1,4 +1,4 @@
-"""The end of a build: the index over all shards, the list of bad images, the manifest."""
+"""The end of a build: the indexes over all shards, the list of bad images, the manifest."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from granctl.provenance import provenance
 from granctl.shards.build.pack import Part, find_part, part_rows
 from granctl.shards.build.plan import PlannedShard
 from granctl.shards.build.planfile import Plan
+from granctl.shards.foreign import write_set_indexes
 from granctl.shards.index import INDEX_NAME, SCHEMA, index_record
 from granctl.shards.indexfile import IndexCounts, writing_index
 from granctl.shards.setfiles import BAD_NAME, PARTS_NAME
@@ -27,7 +28,7 @@ NOT_READ = "not-read"
 
 
 def finish(folder: Path, plan: Plan, on_bad_image: str, progress: Progress) -> dict[str, Any]:
-    """Writes bad.csv, index.parquet and, last, manifest.json, which it returns.
+    """Writes bad.csv, the indexes and, last, manifest.json, which it returns.
 
     Args:
         folder: the shard set; every shard is whole.
@@ -71,6 +72,7 @@ def finish(folder: Path, plan: Plan, on_bad_image: str, progress: Progress) -> d
     }
     if plan.recode is not None:
         manifest["recoded"] = {"resize": plan.recode.resize, "quality": plan.recode.quality}
+    write_set_indexes(folder, manifest)
     finish_folder(folder, manifest)
     shutil.rmtree(folder / PARTS_NAME, ignore_errors=True)
     return manifest

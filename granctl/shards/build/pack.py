@@ -26,6 +26,7 @@ from granctl.shards.build.plan import PlannedShard
 from granctl.shards.build.recode import Recode, recoded
 from granctl.shards.build.structure import Remark
 from granctl.shards.columns import column_of, text_column
+from granctl.shards.dali import write_dali_index
 from granctl.shards.setfiles import PARTS_NAME
 from granctl.shards.source.listing import Source
 from granctl.shards.source.slowdisk import InTurn
@@ -142,7 +143,9 @@ def packed(
             with replacing(folder / f"{shard.stem}.tar") as temporary:
                 write_assembled(temporary, room.bytes, end + END_BYTES)
                 _check_not_read_elsewhere(folder, shard.stem, bad)
-            _write_part(folder, shard, bad, rows)
+            places = _offsets(rows)
+            write_dali_index(folder / f"{shard.stem}.tar", room.bytes, places)
+            _write_part(folder, shard, bad, rows, places)
         room.give_back()
 
     return write
@@ -261,19 +264,31 @@ def _runs(rows: Sequence[_Row]) -> Iterator[tuple[int, int]]:
     yield begin, end
 
 
-def _write_part(folder: Path, shard: PlannedShard, bad: list[Told], rows: list[_Row]) -> None:
+def _offsets(rows: Sequence[_Row]) -> NDArray[np.int64]:
+    """Where each image lies once the gaps are closed."""
+    lengths = np.array([row.end - row.begin for row in rows], dtype=np.int64)
+    offsets: NDArray[np.int64] = np.cumsum(lengths) - lengths + BLOCK
+    return offsets
+
+
+def _write_part(
+    folder: Path,
+    shard: PlannedShard,
+    bad: list[Told],
+    rows: list[_Row],
+    offsets: NDArray[np.int64],
+) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    lengths = np.array([row.end - row.begin for row in rows], dtype=np.int64)
-    num_bytes = int(lengths.sum()) + END_BYTES
+    num_bytes = sum(row.end - row.begin for row in rows) + END_BYTES
     odd = [
         (row.name, *said) for row in rows for one, said in _ODD.items() if row.found.remarks & one
     ]
     head = {"bytes": num_bytes, "bad": bad, "odd": odd}
     table = pa.table(
         {
-            "offset": column_of(np.cumsum(lengths) - lengths + BLOCK),
+            "offset": column_of(offsets),
             "size": column_of(np.array([row.size for row in rows], dtype=np.int32)),
             "key": text_column([key_of(row.image) for row in rows]),
             "label": text_column([row.label for row in rows]),

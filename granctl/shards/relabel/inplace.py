@@ -26,10 +26,11 @@ from granctl.errors import (
     RelabelUnfinishedError,
     ShardCorruptError,
 )
-from granctl.files import write_json, writing
+from granctl.files import write_at, write_json, writing
 from granctl.progress import Progress
 from granctl.provenance import command_line, plain, provenance
-from granctl.shards.copying import write_at
+from granctl.shards.dali import dali_path, read_for_dali
+from granctl.shards.foreign import write_set_indexes
 from granctl.shards.index import ShardSet
 from granctl.shards.indexfile import IndexGroups
 from granctl.shards.journal import (
@@ -47,7 +48,7 @@ from granctl.shards.relabel.members import Labelling, Members, members_of, read_
 from granctl.shards.relabel.relabelling import Relabelling, relabelling_of
 from granctl.shards.relabel.relabelspec import RelabelSpec
 from granctl.shards.store import Folder, url_of
-from granctl.shards.tar import JSON_SLACK, json_head
+from granctl.shards.tar import BLOCK, JSON_SLACK, json_head
 from granctl.workspace import SPEC_NAME, Artefact, finish_folder
 
 _MOST_NAMED = 3
@@ -92,7 +93,7 @@ def relabel_in_place(spec: RelabelSpec, workers: int, progress: Progress) -> Art
         elif journal.digest != relabelling.digest:
             raise RelabelUnfinishedError(folder, journal.command)
         job.run(workers, progress)
-        _remove_stale(folder, opened, progress)
+        write_set_indexes(folder, manifest)  # without the hashes of the old shards
         identity, inputs = relabelling.identity, relabelling.inputs
         record = {"spec": plain(identity), "provenance": provenance(identity, inputs)}
         write_json(folder / SPEC_NAME, {"digest": relabelling.digest, **record})
@@ -213,11 +214,14 @@ class _Job:
     def _relabel(self, number: int, tell: Tell) -> None:
         """Relabels one shard, part by part."""
         path, parts = self.folder / self.shards[number]["name"], 0
+        all_of_it = self.members(number)
         with _open_shard(path, os.O_RDWR) as handle, writing(path):
-            for parts, members in enumerate(self.members(number).parts(), start=1):
+            for parts, members in enumerate(all_of_it.parts(), start=1):
                 written = self._relabel_part(path, handle, parts - 1, members)
                 tell(len(members), written, 0)
             os.fdatasync(handle)  # bytes changed, and neither sizes nor places
+        if dali_path(path).exists():
+            read_for_dali(path, all_of_it.begins + BLOCK)
         mark_done(self.folder, path.stem, parts)
 
     def _relabel_part(self, path: Path, handle: int, part: int, members: Members) -> int:
@@ -248,14 +252,3 @@ def _open_shard(path: Path, flags: int) -> Iterator[int]:
         yield handle
     finally:
         os.close(handle)
-
-
-def _remove_stale(folder: Path, opened: ShardSet, progress: Progress) -> None:
-    """Removes indexes of other readers that say sizes of `.cls`, or hashes of whole shards."""
-    stems = {shard["name"].removesuffix(".tar") for shard in opened.manifest["shards"]}
-    stale = [path for path in folder.glob("*.idx") if path.stem in stems]
-    stale += [path for path in folder.glob("wids-*.json") if b'"md5sum"' in path.read_bytes()]
-    for path in stale:
-        path.unlink()
-    if stale:
-        progress.note(f"{len(stale)} indexes of other readers removed: `granctl shards export`")

@@ -26,6 +26,8 @@ from granctl.files import check_space, read_json, replacing
 from granctl.progress import Progress
 from granctl.shards.arraycache import load_arrays, write_arrays
 from granctl.shards.assembly import Room, Rooms, write_assembled
+from granctl.shards.dali import write_dali_index
+from granctl.shards.foreign import write_set_indexes
 from granctl.shards.index import INDEX_NAME, index_record
 from granctl.shards.indexfile import IndexGroups, writing_index
 from granctl.shards.pool import Tell, Teller, over_shards_in_halves
@@ -74,6 +76,7 @@ def materialise(
         job = _Job(folder, relabelling)
         _write_missing(job, workers, progress)
         manifest = _finish(job)
+        write_set_indexes(folder, manifest)
         finish_folder(folder, manifest)
         shutil.rmtree(folder / PARTS_NAME, ignore_errors=True)
     return relabelling.artefact(folder, "materialise", manifest, made=True)
@@ -168,6 +171,7 @@ def _written(job: _Job, shard: NewShard, tell: Tell) -> Callable[[], None]:
     def write() -> None:
         with replacing(job.folder / f"{shard.stem}.tar") as temporary:
             write_assembled(temporary, room.bytes, num_bytes)
+        write_dali_index(job.folder / f"{shard.stem}.tar", room.bytes, begins + BLOCK)
         room.give_back()
         head = {"bytes": num_bytes, "moved": moved}
         write_arrays(_part_path(job.folder, shard.stem), head, {"offsets": begins + BLOCK})

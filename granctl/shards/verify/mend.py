@@ -5,6 +5,7 @@ What is made lies in the folder of repairs until the index has proven it.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from granctl.errors import SourceDiffersError
-from granctl.files import check_space, fsync_path, make_folder, writing
+from granctl.files import check_space, fsync_path, make_folder, write_at, writing
 from granctl.progress import Progress
 from granctl.shards.build.pack import find_part, part_path
 from granctl.shards.build.packers import pack_all
-from granctl.shards.copying import copy_span, write_at
+from granctl.shards.dali import dali_path
 from granctl.shards.index import ShardSet
 from granctl.shards.pool import Teller
 from granctl.shards.source.listing import Source
@@ -115,8 +116,8 @@ def _patched(work: _Work, facts: ShardFacts, number: int) -> bool:
     if patches is None:
         return False
     path = work.place / facts.name
-    with writing(path), (work.folder / facts.name).open("rb") as old, path.open("wb") as new:
-        copy_span(old.fileno(), 0, new.fileno(), 0, facts.num_bytes)
+    with writing(path):
+        shutil.copyfile(work.folder / facts.name, path)
     _write_over(path, patches)
     return work.made.gather(facts.name, number, _quietly).is_clean
 
@@ -161,6 +162,7 @@ def _rebuilt(work: _Work, numbers: Sequence[int], source: Source) -> list[Mended
             problems.append(problem)
             (work.place / name).unlink()
         part_path(work.place, name.removesuffix(".tar")).unlink()
+        dali_path(work.place / name).unlink()  # the set's own is right again, or still
     if problems:
         raise problems[0]
     return mended
