@@ -136,6 +136,19 @@ def test_light_commands_load_nothing_heavy(
     arguments: list[str], absent: set[str], tmp_path: Path
 ) -> None:
     """Help and the tree stay quick: a fresh process ends without the heavy packages loaded."""
+    _check_loads_none(arguments, absent, tmp_path)
+
+
+def test_relabelling_loads_nothing_heavy(tmp_path: Path) -> None:
+    """Nor does it in new shards or in place: pyarrow would load pandas by itself."""
+    _check_loads_none(["tree", "cut", "--level", "4"], HEAVY, tmp_path)
+    _check_loads_none(["shards", "build", "--out", str(tmp_path / "set")], HEAVY, tmp_path)
+    for how in ("--materialise", "--in-place"):
+        asked = ["shards", "relabel", "--shards", str(tmp_path / "set"), how, "--workers", "1"]
+        _check_loads_none(asked, HEAVY, tmp_path)
+
+
+def _check_loads_none(arguments: list[str], absent: set[str], workspace: Path) -> None:
     program = (
         "import sys; from granctl.cli.main import run; code = run(sys.argv[1:]);"
         f"print('LOADED', sorted({absent!r} & set(sys.modules)), file=sys.stderr); sys.exit(code)"
@@ -144,7 +157,7 @@ def test_light_commands_load_nothing_heavy(
         [sys.executable, "-c", program, *arguments],
         capture_output=True,
         text=True,
-        env={"PATH": "", "GRANCTL_WORKSPACE": str(tmp_path)},
+        env={"PATH": "", "GRANCTL_WORKSPACE": str(workspace)},
     )
     assert result.returncode == 0, result.stderr
     assert "LOADED []" in result.stderr

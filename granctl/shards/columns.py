@@ -59,6 +59,14 @@ def column_of(values: NDArray[Any]) -> Any:
     return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, buffer])
 
 
+def mask_column(values: NDArray[np.bool_]) -> Any:
+    """A pyarrow column of booleans."""
+    import pyarrow as pa
+
+    bits = pa.py_buffer(np.packbits(values, bitorder="little"))
+    return pa.Array.from_buffers(pa.bool_(), len(values), [None, bits])
+
+
 def coded_column(values: Sequence[str]) -> Any:
     """A pyarrow dictionary of texts, which lists each where it is first seen."""
     import pyarrow as pa

@@ -15,9 +15,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import numpy as np
+
 from granctl.errors import BadOptionError, NoTarsError, ShardCorruptError
 from granctl.files import write_json
 from granctl.progress import Progress
+from granctl.shards.columns import numbers_of
 from granctl.shards.dali import dali_path, read_for_dali
 from granctl.shards.index import ShardSet
 from granctl.shards.indexfile import IndexGroups
@@ -144,7 +147,7 @@ def _write_dali(shards: ShardSet, folder: Path, progress: Progress) -> list[Path
     try:
         for number in groups.shards:
             tar = folder / shards.shard_names[number]
-            offsets = groups.rows(number, ["offset"])["offset"].to_numpy()
+            offsets = numbers_of(groups.rows(number, ["offset"])["offset"], np.int64)
             read_for_dali(tar, offsets)
             written.append(dali_path(tar))
             progress.advance(len(offsets))

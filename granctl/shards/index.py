@@ -34,7 +34,7 @@ from granctl.errors import (
     listing,
 )
 from granctl.files import read_json, write_bytes
-from granctl.shards.columns import bytes_of, numbers_of
+from granctl.shards.columns import bytes_of, mask_column, numbers_of
 from granctl.shards.indexfile import ContentHasher, IndexGroups, rows_of_split, texts
 from granctl.shards.journal import check_no_journal
 from granctl.shards.manifest import manifest_faults
@@ -376,10 +376,8 @@ class ShardSet:
         """Those rows of the index that a view does not leave out."""
         if not self._lacks_labels:
             return table
-        import pyarrow as pa
-
         kept = self._our_label_of[numbers_of(table["label_index"], np.int32)] >= 0
-        return table.filter(pa.array(kept))
+        return table.filter(mask_column(kept))
 
     @cached_property
     def _our_label_of(self) -> NDArray[np.int32]:

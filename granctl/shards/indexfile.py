@@ -73,8 +73,10 @@ def label_numbers(column: Any, number_of_label: Mapping[str, int]) -> NDArray[np
         KeyError: it has a label without one.
     """
     label = column.unify_dictionaries().combine_chunks()
-    numbers = [number_of_label[name] for name in label.dictionary.to_pylist()]
-    found: NDArray[np.int32] = np.array(numbers, dtype=np.int32)[label.indices.to_numpy()]
+    numbers = np.array(
+        [number_of_label[name] for name in label.dictionary.to_pylist()], dtype=np.int32
+    )
+    found: NDArray[np.int32] = numbers[numbers_of(label.indices, np.int32)]
     return found
 
 

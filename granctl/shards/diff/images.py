@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from granctl.errors import ManifestMismatchError
 from granctl.progress import Progress
+from granctl.shards.columns import mask_column
 from granctl.shards.diff.matching import Images
 from granctl.shards.index import ShardSet
 from granctl.shards.indexfile import IndexGroups, label_numbers, texts
@@ -70,12 +71,11 @@ class ImageList:
 
     def _rows(self, shard: int, column: str) -> Any:
         """Rows of a shard whose labels the set has: a view leaves labels out."""
-        import pyarrow as pa
-
         rows = self._groups.rows(shard, [column, "label"])
         if self._shards.base is None:
             return rows
-        return rows.filter(pa.array([label in self._ours for label in texts(rows["label"])]))
+        kept = np.array([label in self._ours for label in texts(rows["label"])], dtype=np.bool_)
+        return rows.filter(mask_column(kept))
 
     def _labels(self, column: Any) -> NDArray[np.int32]:
         try:

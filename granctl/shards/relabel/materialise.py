@@ -26,6 +26,7 @@ from granctl.files import check_space, read_json, replacing
 from granctl.progress import Progress
 from granctl.shards.arraycache import load_arrays, write_arrays
 from granctl.shards.assembly import Room, Rooms, write_assembled
+from granctl.shards.columns import column_of, mask_column
 from granctl.shards.dali import write_dali_index
 from granctl.shards.foreign import write_set_indexes
 from granctl.shards.index import INDEX_NAME, index_record
@@ -271,15 +272,13 @@ def _finish(job: _Job) -> dict[str, Any]:
 
 def _write_index(job: _Job, parts: Sequence[_Part], labels: Sequence[str]) -> dict[str, Any]:
     """Writes the rows that stay with their new places; returns what was counted."""
-    import pyarrow as pa
-
     with writing_index(job.folder / INDEX_NAME, labels) as writer:
         for shard, part in zip(job.shards, parts, strict=True):
             rows = job.groups.rows(shard.number)
             if job.relabelling.drops:
-                rows = rows.filter(pa.array(job.kept_rows(shard.number)))
+                rows = rows.filter(mask_column(job.kept_rows(shard.number)))
             place = rows.schema.get_field_index("offset")
-            rows = rows.set_column(place, "offset", pa.array(part.offsets, pa.int64()))
+            rows = rows.set_column(place, "offset", column_of(part.offsets))
             writer.add(shard.split, rows)
     found = writer.counts()
     counted = {"splits": found.splits, "remarks": found.remarks}

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from granctl.errors import ShardCorruptError
+from granctl.shards.columns import numbers_of
 from granctl.shards.indexfile import label_numbers, texts
 from granctl.shards.relabel.relabelling import Relabelling
 from granctl.shards.tar import (
@@ -87,7 +88,8 @@ def members_of(
         ShardCorruptError: the rows do not fit to each other and to the shard.
     """
     end = record["bytes"] - END_BYTES
-    begins, sizes = rows["offset"].to_numpy() - BLOCK, rows["size"].to_numpy().astype(np.int64)
+    begins = numbers_of(rows["offset"], np.int64) - BLOCK
+    sizes = numbers_of(rows["size"], np.int32).astype(np.int64)
     bounds = np.append(begins, end)
     tails = begins + BLOCK + -(-sizes // BLOCK) * BLOCK
     contents = bounds[1:] - tails - _HEADS
