@@ -39,6 +39,17 @@ def prepare_worker() -> None:
         raise SystemExit(128 + signal.SIGTERM)
 
 
+def outlive_signals() -> None:
+    """For a process that works for a training: the parent hears signals, and ends it.
+
+    Schedulers send them to every process of a job, and a worker that died of one would take the
+    step with it that is to be saved. It does not outlive its parent.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def _unwind(number: int, _frame: object) -> None:
     raise SystemExit(128 + number)
 

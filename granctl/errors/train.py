@@ -56,13 +56,68 @@ class NoDeviceError(UserError):
         )
 
 
-class NonFiniteLossError(RunError):
-    """The loss became infinite or no number; nothing of these steps was saved."""
+class HalfWorldError(UserError):
+    """An environment that speaks of several processes, and not of all that they need."""
 
-    def __init__(self, first_step: int, last_step: int) -> None:
+    def __init__(self, given: Sequence[str], missing: Sequence[str]) -> None:
+        lacks = f" without {', '.join(missing)}" if missing else ", which cannot be"
         super().__init__(
-            f"the loss is not finite at step {first_step} (seen by step {last_step});"
-            " no checkpoint was written since",
+            f"the environment has {', '.join(given)}{lacks}",
+            "start with torchrun or srun, which set all of it, or with --processes; or unset it",
+        )
+
+
+class WorldFailedError(RunError):
+    """Processes that are to train together and did not find each other."""
+
+    def __init__(self, rank: int, size: int, address: str, port: int, reason: Exception) -> None:
+        said = str(reason).strip().splitlines()[0] if str(reason).strip() else repr(reason)
+        super().__init__(
+            f"process {rank} of {size} found no way to the others at {address}:{port}: {said}",
+            "see whether the port is in use and the others run; another port: MASTER_PORT",
+        )
+
+
+class ProcessesFailedError(RunError):
+    """Processes that train together, of which one failed."""
+
+    def __init__(self, rank: int, size: int, code: int, said: str) -> None:
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+        super().__init__(
+            f"process {rank} of {size} {how}{': ' if said else ''}{said}",
+            "run the same command again: it goes on from the last checkpoint",
+        )
+
+
+class StoppedError(RunError):
+    """A training that was told to stop, and saved before it did."""
+
+    def __init__(self, signal: int, step: int, steps: int) -> None:
+        super().__init__(
+            f"stopped by signal {int(signal)} after step {step} of {steps}; all is saved",
+            "run the same command again: it goes on from there",
+        )
+        self.exit_code = 128 + int(signal)  # type: ignore[misc]  # as a shell says it
+
+
+class NoProgressError(RunError):
+    """A job that is started again and again and never gets further."""
+
+    def __init__(self, step: int, starts: int, path: Path) -> None:
+        super().__init__(
+            f"the last {starts} starts of {path} all began at step {step}: something ends the run"
+            " before it can save",
+            "see the job's log; more time, or `--checkpoint-every` with fewer steps",
+        )
+
+
+class NonFiniteLossError(RunError):
+    """Loss or gradients became infinite or no numbers; nothing of these steps was saved."""
+
+    def __init__(self, skipped: int, last_step: int) -> None:
+        super().__init__(
+            f"the gradients are not finite in three steps in a row ({skipped} were skipped by step"
+            f" {last_step}); no checkpoint was written since",
             "lower the rate with `--set optimizer.lr=...` (finetune.optimizer.lr for a transfer),"
             " or clip gradients with `--set clip=1`",
         )

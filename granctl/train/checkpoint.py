@@ -48,6 +48,7 @@ def save(
     epoch: int,
     run_digest: str,
     keep: int = 2,
+    keep_every: int | None = None,
 ) -> Path:
     """Writes a checkpoint whole or not at all, then removes all but the newest `keep`.
 
@@ -58,13 +59,14 @@ def save(
         epoch: epochs that were finished.
         run_digest: identity of the run.
         keep: at least 2, so that a damaged newest one has one before it.
+        keep_every: those of every so many steps stay too.
 
     Raises:
         OutputNotWritableError: no space, read-only, no permission.
     """
     import torch
 
-    place = folder / f"step-{step:06d}"
+    place = _place(folder, step)
     temporary = folder / f"{place.name}.tmp"
     make_folder(folder)
     with writing(place):
@@ -86,8 +88,9 @@ def save(
         shutil.rmtree(place, ignore_errors=True)
         os.replace(temporary, place)
         fsync_path(folder)
-    for old in _newest_first(folder)[max(keep, 1) :]:
-        shutil.rmtree(old, ignore_errors=True)
+    for number, old in _newest_first(folder)[max(keep, 1) :]:
+        if keep_every is None or number % keep_every:
+            shutil.rmtree(old, ignore_errors=True)
     return place
 
 
@@ -103,13 +106,27 @@ def newest(
         CheckpointMismatchError: one is of another run.
     """
     faults: list[str] = []
-    for place in _newest_first(folder):
+    for _, place in _newest_first(folder):
         try:
             return _load(place, run_digest), faults
         except ManifestMismatchError as error:
             faults.append(error.message)
             progress.note(f"damaged checkpoint, the one before is taken: {error.message}")
     return None, faults
+
+
+def at_step(folder: Path, run_digest: str, step: int) -> Checkpoint:
+    """The checkpoint that another process of the same training found whole.
+
+    Raises:
+        ManifestMismatchError: it is damaged.
+        CheckpointMismatchError: it is of another run.
+    """
+    return _load(_place(folder, step), run_digest)
+
+
+def _place(folder: Path, step: int) -> Path:
+    return folder / f"step-{step:06d}"
 
 
 def _load(place: Path, run_digest: str) -> Checkpoint:
@@ -131,11 +148,12 @@ def _load(place: Path, run_digest: str) -> Checkpoint:
     return Checkpoint(path=place, step=manifest["step"], epoch=manifest["epoch"], state=state)
 
 
-def _newest_first(folder: Path) -> list[Path]:
+def _newest_first(folder: Path) -> list[tuple[int, Path]]:
+    """Steps and folder of each checkpoint."""
     if not folder.is_dir():
         return []
     found = [(int(m[1]), p) for p in folder.iterdir() if (m := _FOLDER.fullmatch(p.name))]
-    return [path for _, path in sorted(found, reverse=True)]
+    return sorted(found, reverse=True)
 
 
 def _sha256(path: Path) -> str:

@@ -8,19 +8,20 @@ are the same either way.
 from __future__ import annotations
 
 import dataclasses
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from granctl.processes import outlive_signals
 from granctl.progress import Progress
 from granctl.shards.index import Rows, ShardSet
 from granctl.shards.order import permuted, uniforms
 from granctl.shards.read import ImageReader
 from granctl.train.augment import NUM_UNIFORMS, resized_crop, shifted
+from granctl.train.batches import Piece
 from granctl.train.decode import centred, decoded, is_grey
 from granctl.train.device import Machine
 from granctl.train.recipe import Augment, Input
@@ -35,8 +36,14 @@ _AHEAD = 1024
 """Images that a reader is told of before they are asked for; matters behind a URL only."""
 _in_memory: dict[tuple[Any, ...], NDArray[np.uint8]] = {}
 
-Batch = tuple["Tensor", NDArray[np.int64]]
-"""Pixels, uint8 of shape (B, channels, side, side), and which of the asked images they are."""
+class Batch(NamedTuple):
+    """Images of one piece of a step."""
+
+    pixels: Tensor
+    """uint8, shape (B, channels, side, side)."""
+    images: NDArray[np.int64]
+    """Which of the asked images they are."""
+    piece: Piece
 
 
 def resolved(look: Input, shards: ShardSet, split: str) -> Input:
@@ -46,18 +53,6 @@ def resolved(look: Input, shards: ShardSet, split: str) -> Input:
     with ImageReader(shards) as reader:
         grey = is_grey(reader.image(shards.rows(split), 0))
     return dataclasses.replace(look, channels=1 if grey else 3)
-
-
-def num_batches(num_images: int, batch_size: int) -> int:
-    """Steps of one epoch, each image once: batches differ in size by at most one."""
-    return -(-num_images // batch_size)
-
-
-def batch_bounds(num_images: int, batch_size: int, steps: int | None) -> NDArray[np.int64]:
-    """First position of each batch of an epoch and the end; of the first `steps` batches only."""
-    whole = num_batches(num_images, batch_size)
-    bounds = np.arange(whole + 1, dtype=np.int64) * num_images // whole
-    return bounds if steps is None else bounds[: steps + 1]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,31 +79,27 @@ class Images:
         if _fits(self.shards, self.split, self.look):
             _decoded_set(self.shards, self.split, self.look, self.progress)
 
-    def shuffled(
-        self, batch_size: int, augment: Augment, seed: int, epoch: int, steps: int | None = None
-    ) -> Iterator[Batch]:
-        """One epoch in random order, every image once; `steps` stops it earlier.
+    def training(self, pieces: Iterable[Piece], augment: Augment, seed: int) -> Iterator[Batch]:
+        """The images of some pieces, in random order within each epoch.
 
         Order and pixels are a pure function of (seed, epoch, position).
         """
-        bounds = batch_bounds(len(self), batch_size, steps)
-        jobs = [
-            _Job(np.arange(begin, end), True, augment, seed, epoch)
-            for begin, end in itertools.pairwise(bounds.tolist())
-        ]
-        return self._run(jobs)
+        jobs = (_Job(piece, augment, seed) for piece in pieces)
+        for pixels, images, job in self._run(jobs, crops=augment.kind == "resized-crop"):
+            assert job.piece is not None
+            yield Batch(pixels, images, job.piece)
 
-    def in_order(self, batch_size: int) -> Iterator[Batch]:
+    def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, NDArray[np.int64]]]:
         """Every image once, in the order of `row`, unchanged but for the centre crop."""
         none = Augment(kind="none")
-        jobs = [
-            _Job(np.arange(begin, min(begin + batch_size, len(self))), False, none, 0, 0)
+        jobs = (
+            _Job(None, none, 0, begin, min(begin + batch_size, len(self)))
             for begin in range(0, len(self), batch_size)
-        ]
-        return self._run(jobs)
+        )
+        for pixels, images, _ in self._run(jobs, crops=False):
+            yield pixels, images
 
-    def _run(self, jobs: Sequence[_Job]) -> Iterator[Batch]:
-        crops = any(job.augment.kind == "resized-crop" for job in jobs)
+    def _run(self, jobs: Iterator[_Job], *, crops: bool) -> Iterator[_Made]:
         if not crops and _fits(self.shards, self.split, self.look):
             pixels = _decoded_set(self.shards, self.split, self.look, self.progress)
             return (_from_memory(job, pixels, self.row) for job in jobs)
@@ -117,21 +108,27 @@ class Images:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """One batch to make."""
+    """Some images to make."""
 
-    positions: NDArray[np.int64]
-    shuffled: bool
+    piece: Piece | None
+    """None: those of the places `begin` to `end`, in order."""
     augment: Augment
     seed: int
-    epoch: int
+    begin: int = 0
+    end: int = 0
 
     def images(self, num: int) -> NDArray[np.int64]:
-        if not self.shuffled:
-            return self.positions
-        return permuted(self.positions, num, self.seed, self.epoch)
+        if self.piece is None:
+            return np.arange(self.begin, self.end)
+        return permuted(self.piece.positions, num, self.seed, self.piece.epoch)
 
     def chance(self) -> NDArray[np.float32]:
-        return uniforms(self.positions, NUM_UNIFORMS, self.seed, self.epoch)
+        if self.piece is None:
+            return np.zeros((self.end - self.begin, NUM_UNIFORMS), dtype=np.float32)
+        return uniforms(self.piece.positions, NUM_UNIFORMS, self.seed, self.piece.epoch)
+
+
+_Made = tuple["Tensor", NDArray[np.int64], _Job]
 
 
 def _fits(shards: ShardSet, split: str, look: Input) -> bool:
@@ -164,17 +161,19 @@ def _decoded_set(
     return pixels
 
 
-def _from_memory(job: _Job, pixels: NDArray[np.uint8], row: NDArray[np.int64]) -> Batch:
+def _from_memory(job: _Job, pixels: NDArray[np.uint8], row: NDArray[np.int64]) -> _Made:
     import torch
 
     images = job.images(len(row))
     batch = pixels[row[images]]
     if job.augment.kind == "shift":
         batch = shifted(batch, job.chance(), job.augment)
-    return torch.from_numpy(batch), images
+    return torch.from_numpy(batch), images, job
 
 
-def _from_workers(jobs: Sequence[_Job], source: Images) -> Iterator[Batch]:
+def _from_workers(jobs: Iterator[_Job], source: Images) -> Iterator[_Made]:
+    """One set of workers for a whole training: none waits at the end of an epoch."""
+    import torch
     from torch.utils.data import DataLoader
 
     decoder = _Decoder(source.shards, source.shards.rows(source.split), source.row, source.look)
@@ -182,11 +181,16 @@ def _from_workers(jobs: Sequence[_Job], source: Images) -> Iterator[Batch]:
         decoder,  # type: ignore[arg-type]  # it is asked for jobs, not for numbers
         batch_size=None,
         sampler=jobs,
-        num_workers=min(source.machine.num_workers, len(jobs)),
-        pin_memory=False,
+        num_workers=source.machine.num_workers,
+        pin_memory=torch.cuda.is_available() and source.machine.device != "cpu",
+        worker_init_fn=_outlive,
     )
-    for pixels, images in loader:
-        yield pixels, images.numpy()
+    for pixels, images, job in loader:
+        yield pixels, images.numpy(), job
+
+
+def _outlive(_worker: int) -> None:
+    outlive_signals()
 
 
 class _Decoder:
@@ -199,14 +203,14 @@ class _Decoder:
     def __len__(self) -> int:
         return len(self._row)
 
-    def __getitem__(self, job: _Job) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, job: _Job) -> tuple[Tensor, Tensor, _Job]:
         import torch
 
         images = job.images(len(self._row))
         chance = job.chance()
         self._reader.prefetch(self._rows, self._row[images])
         batch = [self._one(i, u, job.augment) for i, u in zip(images, chance, strict=True)]
-        return torch.stack(batch), torch.from_numpy(images)
+        return torch.stack(batch), torch.from_numpy(images), job
 
     def _one(self, image: int, chance: NDArray[np.float32], augment: Augment) -> Tensor:
         import torch

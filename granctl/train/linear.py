@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from granctl.shards.order import permuted
-from granctl.train.images import Batch, batch_bounds
+from granctl.train.batches import Piece
+from granctl.train.images import Batch
 from granctl.train.recipe import Augment
 
 
 class FeatureRows:
-    """Features of images as training data; `shuffled` as `Images` has it."""
+    """Features of images as training data; `training` as `Images` has it."""
 
     def __init__(self, matrix: NDArray[np.float32]) -> None:
         self._matrix = matrix
@@ -23,21 +23,18 @@ class FeatureRows:
     def __len__(self) -> int:
         return len(self._matrix)
 
-    def shuffled(
+    def training(
         self,
-        batch_size: int,
+        pieces: Iterable[Piece],
         augment: Augment,  # noqa: ARG002  # features cannot be augmented
         seed: int,
-        epoch: int,
-        steps: int | None = None,
     ) -> Iterator[Batch]:
-        """Batches of one epoch in random order."""
+        """The rows of some pieces, in random order within each epoch."""
         import torch
 
-        bounds = batch_bounds(len(self), batch_size, steps)
-        for begin, end in itertools.pairwise(bounds.tolist()):
-            images = permuted(np.arange(begin, end), len(self), seed, epoch)
-            yield torch.from_numpy(self._matrix[images]), images
+        for piece in pieces:
+            images = permuted(piece.positions, len(self), seed, piece.epoch)
+            yield Batch(torch.from_numpy(self._matrix[images]), images, piece)
 
 
 def zero_head(num_features: int, num_classes: int) -> Any:

@@ -1,40 +1,44 @@
-"""The training loop: steps, metrics, checkpoints at the ends of epochs, resume."""
+"""The training loop: steps, metrics, checkpoints, resume after any step, stops that save first."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from granctl.errors import NonFiniteLossError
+from granctl.errors import NonFiniteLossError, StoppedError
 from granctl.progress import Progress
 from granctl.train import checkpoint
+from granctl.train.batches import Piece, Share, check_share, num_batches, pieces_from
 from granctl.train.device import autocast
-from granctl.train.images import Batch, num_batches
+from granctl.train.images import Batch
+from granctl.train.keeping import Keeper, Keeping
 from granctl.train.metrics import MetricsLog
 from granctl.train.recipe import Augment, Optimizer
 from granctl.train.schedule import Schedule, factor
+from granctl.train.stepping import Stepper
+from granctl.train.stopping import HEARD, Stop, listening
+from granctl.train.world import ALONE, World
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-_LOG_EVERY = 20
-"""Steps between two lines of metrics; on CUDA the loss is looked at only then."""
+LOG_EVERY = 20
+"""Steps between two lines of metrics; on CUDA losses and gradients are looked at only then."""
+_SEEDS = 1 << 63
 
 
 class Shuffled(Protocol):
-    """Training data that can be asked for one epoch in random order."""
+    """Training data that can be asked for any pieces of a training."""
 
     def __len__(self) -> int: ...
 
-    def shuffled(
-        self, batch_size: int, augment: Augment, seed: int, epoch: int, steps: int | None = None
-    ) -> Iterator[Batch]:
-        """Batches of one epoch, a pure function of (seed, epoch, position)."""
+    def training(self, pieces: Iterable[Piece], augment: Augment, seed: int) -> Iterator[Batch]:
+        """The images of these pieces, a pure function of (seed, epoch, position)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,17 +54,8 @@ class Plan:
     seed: int
     head_rate: float = 1.0
     """Learning rate of the head as a multiple of the optimizer's."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Keeping:
-    """Where a training keeps itself."""
-
-    folder: Path
-    """Of checkpoints."""
-    run_digest: str
-    every_s: float = 0.0
-    """Seconds between two checkpoints, at least; epochs that end sooner write none."""
+    accumulate: int = 1
+    """Parts of a step whose gradients are added up, to save memory."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,13 +68,27 @@ class Fitted:
     """Images of all steps together; an image that is seen twice counts twice."""
     epochs: float
     """Passes over the training images."""
+    skipped: int
+    """Steps that were not taken, as their gradients were not finite."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Computed:
+    """What a training computes: functions, and where."""
+
+    loss_of: Callable[[Tensor, Any], Tensor]
+    """(logits_BK, which images) -> scalar, the mean over these images."""
+    prepare: Callable[[Tensor], Tensor]
+    """A batch as the data gives it -> what the network takes, on the device."""
+    device: torch.device
 
 
 @dataclass
 class _Window:
-    """Losses and times since the last line of metrics; losses stay on the device till then."""
+    """What is known since the last line of metrics; losses stay on the device till then."""
 
     losses: list[Tensor] = field(default_factory=list)
+    """One a step: this process's share of the mean over all images of the step."""
     images: int = 0
     waiting_s: float = 0.0
     began: float = field(default_factory=time.perf_counter)
@@ -89,208 +98,262 @@ def fit(
     network: Any,
     data: Shuffled,
     plan: Plan,
+    computed: Computed,
     *,
-    loss_of: Callable[[Tensor, Any], Tensor],
-    prepare: Callable[[Tensor], Tensor],
-    device: torch.device,
     log: MetricsLog,
-    keeping: Keeping | None,
+    keeping: Keeping,
     progress: Progress,
     label: str,
+    world: World = ALONE,
 ) -> Fitted:
     """Trains a network in place, from its newest checkpoint if it has one.
+
+    Every process calls it with the same network and data. Told to stop by a signal, it ends the
+    step, saves, and raises.
 
     Args:
         network: an `nn.Module` on the device.
         data: the training images, or features of them.
         plan: optimizer, schedule, number of steps and so on.
-        loss_of: (logits_BK, which images) -> scalar.
-        prepare: a batch as the data gives it -> what the network takes, on the device.
-        device: where it runs.
+        computed: the loss, and the device.
         log: gets a line every 20 steps and at the end of each epoch.
-        keeping: where checkpoints go; None keeps none.
+        keeping: where checkpoints go.
         progress: told in images.
         label: what it is called there.
+        world: the processes that train together.
 
     Raises:
         NonFiniteLossError: the loss is infinite or no number; nothing after it was saved.
         CheckpointMismatchError: the folder holds checkpoints of another run.
+        BadOptionError: the processes cannot share a step evenly.
+        StoppedError: by a signal; all is saved.
+        OutputNotWritableError: the last checkpoint could not be written.
     """
     import torch
 
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        fitting = _Fitting(network, data, plan, device, log, progress)
-        fitting.resume(keeping)
-        progress.start(
-            label, plan.steps * len(data) // num_batches(len(data), plan.batch_size), "images"
-        )
+    device = computed.device
+    check_share(len(data), plan.batch_size, Share(size=world.size, parts=plan.accumulate))
+    with (
+        torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
+        listening() as stop,
+    ):
+        fitting = _Fitting(network, data, plan, computed, log, keeping, progress, world)
+        fitting.resume()
+        total = plan.steps * len(data) // num_batches(len(data), plan.batch_size)
+        progress.start(label, total, "images")
         progress.advance(fitting.images_seen)
-        while fitting.step < plan.steps:
-            fitting.epoch_of_steps(loss_of, prepare)
-            fitting.keep(keeping)
+        fitting.run(stop)
         progress.finish()
     return Fitted(
         train_loss=fitting.train_loss,
         images_seen=fitting.images_seen,
         epochs=fitting.images_seen / len(data),
+        skipped=fitting.skipped,
     )
 
 
 class _Fitting:
-    """The state of a training between its epochs."""
+    """The state of a training between its steps."""
 
     def __init__(
         self,
         network: Any,
         data: Shuffled,
         plan: Plan,
-        device: torch.device,
+        computed: Computed,
         log: MetricsLog,
+        keeping: Keeping,
         progress: Progress,
+        world: World,
     ) -> None:
-        self._network, self._data, self._plan, self._device = network, data, plan, device
-        self._log, self._progress = log, progress
-        self._optimizer = make_optimizer(network, plan.optimizer, plan.head_rate)
-        self._kept_at = time.monotonic()
-        self.step = self.epoch = self.images_seen = 0
+        self._network, self._data, self._plan, self._computed = network, data, plan, computed
+        self._log, self._progress, self._world = log, progress, world
+        self._keeping, self._keeper = keeping, Keeper(keeping, progress)
+        self._stepper = Stepper(
+            network, plan.optimizer, head_rate=plan.head_rate, clip=plan.clip
+        )
+        self._of_epoch = num_batches(len(data), plan.batch_size)
+        self._window = _Window()
+        self._sums = [0.0, 0]
+        """Of the losses of this epoch so far, and how many they are."""
+        self.step = self.images_seen = self.skipped = 0
         self.train_loss = math.nan
 
-    def resume(self, keeping: Keeping | None) -> None:
-        found = None
-        if keeping is not None:
-            found, _ = checkpoint.newest(keeping.folder, keeping.run_digest, self._progress)
-        if found is not None:
-            self._network.load_state_dict(found.state["network"])
-            self._optimizer.load_state_dict(found.state["optimizer"])
-            self.step, self.epoch = found.step, found.epoch
-            self.images_seen = found.state["images_seen"]
-            self.train_loss = found.state["train_loss"]
-            self._progress.note(f"going on after epoch {self.epoch}, step {self.step}")
-        self._log.cut_back(self.step)
+    # --- going on ---------------------------------------------------------------------------
 
-    def keep(self, keeping: Keeping | None) -> None:
-        now = time.monotonic()
-        if keeping is None or now - self._kept_at < keeping.every_s:
+    def resume(self) -> None:
+        """Takes up the newest checkpoint that is whole, the same one in every process."""
+        folder, digest = self._keeping.folder, self._keeping.run_digest
+        found = None
+        if self._world.is_first:
+            found, _ = checkpoint.newest(folder, digest, self._progress)
+        step = self._world.said_by_first(found.step if found else None)
+        if step is not None and found is None:
+            found = checkpoint.at_step(folder, digest, step)
+        if found is not None:
+            self._load(found)
+        if self._world.is_first:
+            self._log.cut_back(self.step)
+
+    def _load(self, found: checkpoint.Checkpoint) -> None:
+        import torch
+
+        state, device = found.state, self._computed.device
+        self._network.load_state_dict(state["network"])
+        self._stepper.load_state_dict(state["stepper"])
+        self.step, self.images_seen = found.step, state["images_seen"]
+        self.train_loss, self._sums = state["train_loss"], list(state["sums"])
+        self.skipped = state["skipped"]
+        if self._world.is_first:  # of the window's losses it holds the sum over all processes
+            self._window.losses = [one.to(device) for one in state["window"].unbind()]
+        else:
+            self._window.losses = [torch.zeros((), device=device) for _ in state["window"]]
+        self._progress.note(f"going on after epoch {found.epoch}, step {self.step}")
+
+    def _save(self) -> None:
+        import torch
+
+        window = torch.stack(self._window.losses) if self._window.losses else torch.zeros(0)
+        window = self._world.total(window.float())
+        if not self._world.is_first:
             return
-        self._kept_at = now
         state = {
             "network": self._network.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
+            "stepper": self._stepper.state_dict(),
             "images_seen": self.images_seen,
             "train_loss": self.train_loss,
+            "sums": self._sums,
+            "skipped": self.skipped,
+            "window": window,
         }
-        checkpoint.save(
-            keeping.folder,
-            state,
-            step=self.step,
-            epoch=self.epoch,
-            run_digest=keeping.run_digest,
+        self._keeper.save(state, step=self.step, epoch=self.step // self._of_epoch)
+
+    # --- steps ------------------------------------------------------------------------------
+
+    def run(self, stop: Stop) -> None:
+        """Takes the steps that are left."""
+        plan, world = self._plan, self._world
+        share = Share(rank=world.rank, size=world.size, parts=plan.accumulate)
+        pieces = pieces_from(
+            len(self._data), plan.batch_size, share, step=self.step, steps=plan.steps
         )
-
-    def epoch_of_steps(
-        self, loss_of: Callable[[Tensor, Any], Tensor], prepare: Callable[[Tensor], Tensor]
-    ) -> None:
-        """One epoch, or what is left of the steps."""
-        import torch
-
-        plan = self._plan
-        # Dropout draws from torch's own numbers: seeded by the epoch, they need not be saved.
-        torch.manual_seed((plan.seed << 20) + self.epoch)
+        batches = self._data.training(pieces, plan.augment, plan.seed)
+        network = _shared(self._network, world, self._computed.device)
         self._network.train()
-        last = min(plan.steps, self.step + num_batches(len(self._data), plan.batch_size))
-        batches = self._data.shuffled(
-            plan.batch_size, plan.augment, plan.seed, self.epoch, last - self.step
-        )
-        sums, window, asked = [], _Window(), time.perf_counter()
-        for batch, images in batches:
-            window.waiting_s += time.perf_counter() - asked
-            lr = plan.optimizer.lr * factor(plan.schedule, self.step, plan.steps)
-            logged = self.step + 1 == last or (self.step + 1) % _LOG_EVERY == 0
-            with autocast(self._device):
-                logits = self._network(prepare(batch))
-            loss = loss_of(logits, images)
-            grad_norm = self._update(loss, lr, measured=logged)
-            self.step += 1
-            self.images_seen += len(images)
-            window.losses.append(loss.detach())
-            window.images += len(images)
-            if logged:
-                sums.append(self._write_line(window, lr, grad_norm))
-                window = _Window()
-            self._progress.advance(len(images))
+        try:
+            while self.step < plan.steps:
+                self._one(network, batches)
+                self._end_step(stop)
+        finally:
+            if world.is_first:
+                self._keeper.wait()
+        if world.is_first:
+            self._keeper.check_last()
+
+    def _one(self, network: Any, batches: Iterator[Batch]) -> None:
+        """One step; its gradients come in parts."""
+        import torch
+
+        plan, window = self._plan, self._window
+        # Dropout draws from torch's own numbers: seeded by the step, they need not be saved.
+        seed = ((plan.seed << 24) + self.step) * self._world.size + self._world.rank
+        torch.manual_seed(seed % _SEEDS)
+        self._stepper.begin()
+        losses: list[Tensor] = []
+        ends = False
+        while not ends:
             asked = time.perf_counter()
-        self.epoch += 1
-        self.train_loss = sum(s for s, _ in sums) / sum(n for _, n in sums)
+            batch = next(batches)
+            window.waiting_s += time.perf_counter() - asked
+            ends = batch.piece.ends_step
+            alone = self._world.size == 1 or ends
+            with nullcontext() if alone else network.no_sync():
+                losses.append(self._backward(network, batch))
+        lr = plan.optimizer.lr * factor(plan.schedule, self.step, plan.steps)
+        norm = self._stepper.step(lr)
+        self.step += 1
+        self.images_seen += batch.piece.step_images
+        window.images += batch.piece.step_images
+        window.losses.append(losses[0] if len(losses) == 1 else torch.stack(losses).sum())
+        self._progress.advance(batch.piece.step_images)
+        if self._ends_epoch or self.step % LOG_EVERY == 0:
+            self._write_line(lr, norm)
 
-    def _update(self, loss: Tensor, lr: float, *, measured: bool) -> Tensor | None:
-        """One step of the optimizer; the gradient's norm where it is wanted or clipped."""
-        import torch
+    def _backward(self, network: Any, batch: Batch) -> Tensor:
+        """Adds up gradients; returns this part's share of the step's loss."""
+        pixels, images, piece = batch
+        with autocast(self._computed.device):
+            logits = network(self._computed.prepare(pixels))
+        loss = self._computed.loss_of(logits, images)
+        weight = len(piece) / piece.step_images
+        if weight != 1.0:
+            loss = loss * weight
+        # Gradients of several processes are averaged; what is wanted is their sum.
+        whole = loss * self._world.size if self._world.size > 1 else loss
+        whole.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
 
-        for group in self._optimizer.param_groups:
-            group["lr"] = lr * group["rate"]
-        self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = None
-        if self._plan.clip is not None:
-            norm = torch.nn.utils.clip_grad_norm_(self._network.parameters(), self._plan.clip)
-        elif measured:
-            grads = [p.grad for p in self._network.parameters() if p.grad is not None]
-            norm = torch.nn.utils.get_total_norm(grads)
-        self._optimizer.step()
-        return norm
+    @property
+    def _ends_epoch(self) -> bool:
+        return self.step % self._of_epoch == 0 or self.step == self._plan.steps
 
-    def _write_line(
-        self, window: _Window, lr: float, grad_norm: Tensor | None
-    ) -> tuple[float, int]:
-        """Looks at the losses of the window and writes their mean; sum and number of them."""
-        import torch
-
-        losses = torch.stack(window.losses).double().cpu()
-        finite = torch.isfinite(losses)
-        if not finite.all():
-            first = self.step - len(losses) + int(finite.logical_not().nonzero()[0])
-            raise NonFiniteLossError(first, self.step - 1)
-        took_s = time.perf_counter() - window.began
-        mean = float(losses.mean())
-        norm = float(grad_norm) if grad_norm is not None else math.nan
-        self._log.write(
-            step=self.step,
-            epoch=self.epoch,
-            images_seen=self.images_seen,
-            loss=mean,
-            lr=lr,
-            grad_norm=norm if math.isfinite(norm) else None,
-            images_per_s=round(window.images / took_s, 1),
-            waiting_frac=round(window.waiting_s / took_s, 4),
+    def _end_step(self, stop: Stop) -> None:
+        """Saves where it is time, and leaves where any process was told to."""
+        is_last = self.step == self._plan.steps
+        due = self._world.is_first and self._keeper.is_due(
+            self.step, ends_epoch=self._ends_epoch, is_last=is_last
         )
+        heard = 0 if is_last or not stop.signal else HEARD.index(stop.signal) + 1
+        strongest, due_anywhere = divmod(self._world.most(2 * heard + due), 2)
+        if not due_anywhere and not strongest:
+            return
+        self._check_finite()
+        self._save()
+        if strongest:
+            if self._world.is_first:
+                self._keeper.check_last()
+            raise StoppedError(HEARD[strongest - 1], self.step, self._plan.steps)
+
+    def _check_finite(self) -> None:
+        self.skipped, too_many = self._stepper.skipped()
+        if too_many:
+            raise NonFiniteLossError(self.skipped, self.step)
+
+    def _write_line(self, lr: float, grad_norm: Tensor) -> None:
+        """Looks at the losses of the window and writes their mean."""
+        import torch
+
+        window, self._window = self._window, _Window()
+        losses = self._world.total(torch.stack(window.losses).float()).double()
+        self._check_finite()
+        finite = losses[torch.isfinite(losses)]
+        took_s = time.perf_counter() - window.began
+        mean = float(finite.mean()) if len(finite) else math.nan
+        self._sums = [self._sums[0] + float(finite.sum()), self._sums[1] + len(finite)]
+        if self._ends_epoch:
+            total, num = self._sums
+            self.train_loss, self._sums = total / num if num else math.nan, [0.0, 0]
+        norm = float(grad_norm)
+        if self._world.is_first:
+            self._log.write(
+                step=self.step,
+                epoch=(self.step - 1) // self._of_epoch,
+                images_seen=self.images_seen,
+                loss=mean if math.isfinite(mean) else None,
+                lr=lr,
+                grad_norm=norm if math.isfinite(norm) else None,
+                skipped=self.skipped,
+                images_per_s=round(window.images / took_s, 1),
+                waiting_frac=round(window.waiting_s / took_s, 4),
+            )
         self._progress.advance(0, note=f"loss {mean:.3f}")
-        return float(losses.sum()), len(losses)
 
 
-def make_optimizer(
-    network: Any, optimizer: Optimizer, head_rate: float = 1.0
-) -> torch.optim.Optimizer:
-    """AdamW or SGD; norms, biases and positions are not decayed unless it is asked.
+def _shared(network: Any, world: World, device: torch.device) -> Any:
+    """The network as several processes train it: gradients are averaged, in groups as they come."""
+    if world.size == 1:
+        return network
+    from torch.nn.parallel import DistributedDataParallel
 
-    Each group has a `rate`: what its learning rate is as a multiple of the optimizer's.
-    """
-    import torch
-
-    groups: dict[tuple[float, float], list[Tensor]] = {}
-    for name, parameter in network.named_parameters():
-        # matrices have 2 dimensions, convolutions 4; norms and biases 1, a ViT's positions 3
-        decayed = optimizer.decay_all or parameter.ndim in (2, 4)
-        decay = optimizer.weight_decay if decayed else 0.0
-        rate = head_rate if name.startswith("head.") else 1.0
-        groups.setdefault((decay, rate), []).append(parameter)
-    tables = [{"params": p, "weight_decay": d, "rate": r} for (d, r), p in groups.items()]
-    if optimizer.name == "adamw":
-        beta_1, beta_2 = optimizer.betas
-        return torch.optim.AdamW(tables, lr=optimizer.lr, betas=(beta_1, beta_2), fused=True)
-    return torch.optim.SGD(
-        tables,
-        lr=optimizer.lr,
-        momentum=optimizer.momentum,
-        nesterov=optimizer.nesterov,
-        fused=True,
-    )
+    ids = [device.index] if device.type == "cuda" else None
+    return DistributedDataParallel(network, device_ids=ids)

@@ -18,9 +18,11 @@ from granctl.shards.order import permuted
 from granctl.train import models
 from granctl.train.device import Machine, open_device, precision, threads
 from granctl.train.evaluate import outputs, score
-from granctl.train.images import Images, normalised, num_batches, resolved
+from granctl.train.batches import num_batches
+from granctl.train.images import Images, normalised, resolved
 from granctl.train.labelling import Labelling, label_images
-from granctl.train.loop import Fitted, Keeping, Plan, fit
+from granctl.train.keeping import Keeping
+from granctl.train.loop import Computed, Fitted, Plan, fit
 from granctl.train.metrics import METRICS_NAME, MetricsLog
 from granctl.train.objective import LossKind, loss_function, loss_kind, set_head_bias
 from granctl.train.recipe import Recipe

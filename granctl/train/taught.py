@@ -17,14 +17,15 @@ from granctl.train.evaluate import Scores, outputs, score
 from granctl.train.images import Images, normalised
 from granctl.train.labelling import Labelling
 from granctl.train.linear import FeatureRows, standardised, zero_head
-from granctl.train.loop import Fitted, Keeping, Plan, Shuffled, fit
+from granctl.train.keeping import Keeping
+from granctl.train.loop import Computed, Fitted, Plan, Shuffled, fit
 from granctl.train.metrics import METRICS_NAME, MetricsLog
 from granctl.train.objective import loss_function, loss_kind, set_head_bias
 from granctl.train.recipe import Augment, Recipe, Transfer
 from granctl.train.runs import CHECKPOINTS
 
 _CHECKPOINT_EVERY_S = 60.0
-"""Most transfers are shorter and write none; a longer one loses a minute and an epoch at most."""
+"""Most transfers are shorter and write only the last; a longer one loses a minute at most."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -135,19 +136,24 @@ def _fit(lesson: Lesson, network: Any, data: Shuffled, folder: Path, identity: s
         network,
         data,
         lesson.plan,
-        loss_of=loss_function(
-            loss_kind("auto", lesson.train),
-            lesson.train,
-            lesson.training.label_smoothing,
-            device,
+        Computed(
+            loss_of=loss_function(
+                loss_kind("auto", lesson.train),
+                lesson.train,
+                lesson.training.label_smoothing,
+                device,
+            ),
+            prepare=lambda batch: (
+                batch.to(device) if on_features else normalised(batch, lesson.recipe.input, device)
+            ),
+            device=device,
         ),
-        prepare=lambda batch: (
-            batch.to(device) if on_features else normalised(batch, lesson.recipe.input, device)
-        ),
-        device=device,
         log=MetricsLog(folder / METRICS_NAME),
         keeping=Keeping(
-            folder=folder / CHECKPOINTS, run_digest=identity, every_s=_CHECKPOINT_EVERY_S
+            folder=folder / CHECKPOINTS,
+            run_digest=identity,
+            epoch_s=_CHECKPOINT_EVERY_S,
+            every_s=_CHECKPOINT_EVERY_S,
         ),
         progress=lesson.progress,
         label=lesson.label,

@@ -1,0 +1,118 @@
+"""One step of an optimizer: gradients to weights, unless they are not finite.
+
+Whether they are is found and acted upon on the device, so that no step waits for it: the fused
+optimizers leave weights and their own state alone where they are told that something is infinite.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from granctl.train.recipe import Optimizer
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+MOST_SKIPPED = 3
+"""Steps in a row without a finite gradient after which nothing will mend itself."""
+
+
+class Stepper:
+    """Takes steps; skips those whose gradients are infinite or no numbers, and counts them.
+
+    A skipped step leaves nothing behind, in the statistics of normalisations neither.
+    """
+
+    def __init__(
+        self, network: Any, optimizer: Optimizer, *, head_rate: float, clip: float | None
+    ) -> None:
+        import torch
+
+        self._parameters = [p for p in network.parameters() if p.requires_grad]
+        self._optimizer = make_optimizer(network, optimizer, head_rate)
+        self._clip = clip
+        self._buffers = [b for b in network.buffers() if b.is_floating_point()]
+        self._before = [b.clone() for b in self._buffers]
+        device = self._parameters[0].device
+        self._counts = torch.zeros(3, dtype=torch.int64, device=device)
+        """Skipped in all, in a row just now, and the most in a row."""
+
+    def begin(self) -> None:
+        """Before the first forward pass of a step."""
+        import torch
+
+        self._optimizer.zero_grad()
+        if self._buffers:
+            torch._foreach_copy_(self._before, self._buffers)
+
+    def step(self, lr: float) -> Tensor:
+        """Takes the step; returns the norm of the gradient before it was clipped: a scalar."""
+        import torch
+
+        for group in self._optimizer.param_groups:
+            group["lr"] = lr * group["rate"]
+        grads = [p.grad for p in self._parameters if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(grads)
+        if self._clip is not None:
+            torch.nn.utils.clip_grads_with_norm_(self._parameters, self._clip, norm)
+        bad = torch.isfinite(norm).logical_not()
+        self._optimizer.found_inf = bad.float()  # type: ignore[attr-defined]
+        self._optimizer.grad_scale = None  # type: ignore[attr-defined]
+        self._optimizer.step()
+        for buffer, before in zip(self._buffers, self._before, strict=True):
+            torch.where(bad, before, buffer, out=buffer)
+        total, row, most = self._counts.unbind()
+        row = torch.where(bad, row + 1, 0)
+        self._counts = torch.stack([total + bad, row, torch.maximum(most, row)])
+        return norm
+
+    def skipped(self) -> tuple[int, bool]:
+        """Steps skipped so far, and whether it were too many in a row; waits for the device."""
+        total, _, most = self._counts.tolist()
+        return total, most >= MOST_SKIPPED
+
+    def state_dict(self) -> dict[str, Any]:
+        """Of the optimizer, and what was skipped."""
+        return {"optimizer": self._optimizer.state_dict(), "skipped": self._counts}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from there."""
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._counts.copy_(state["skipped"])
+
+
+def make_optimizer(
+    network: Any, optimizer: Optimizer, head_rate: float = 1.0
+) -> torch.optim.Optimizer:
+    """AdamW or SGD; norms, biases and positions are not decayed unless it is asked.
+
+    Each group has a `rate`: what its learning rate is as a multiple of the optimizer's.
+    """
+    import torch
+
+    groups: dict[tuple[float, float], list[Tensor]] = {}
+    for name, parameter in network.named_parameters():
+        # matrices have 2 dimensions, convolutions 4; norms and biases 1, a ViT's positions 3
+        decayed = optimizer.decay_all or parameter.ndim in (2, 4)
+        decay = optimizer.weight_decay if decayed else 0.0
+        rate = head_rate if name.startswith("head.") else 1.0
+        groups.setdefault((decay, rate), []).append(parameter)
+    tables = [{"params": p, "weight_decay": d, "rate": r} for (d, r), p in groups.items()]
+    if optimizer.name == "adamw":
+        beta_1, beta_2 = optimizer.betas
+        return torch.optim.AdamW(tables, lr=optimizer.lr, betas=(beta_1, beta_2), fused=True)
+    sgd = torch.optim.SGD(
+        tables,
+        lr=optimizer.lr,
+        momentum=optimizer.momentum,
+        nesterov=optimizer.nesterov,
+        fused=True,
+    )
+    if optimizer.momentum:
+        # The first step would make them, and fill them only if its gradients are finite. Zeros
+        # give the same first step.
+        for group in sgd.param_groups:
+            for parameter in group["params"]:
+                sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return sgd
