@@ -78,14 +78,15 @@ class WorldFailedError(RunError):
         )
 
 
-class ProcessesFailedError(RunError):
-    """Processes that train together, of which one failed."""
+class DeviceFullError(RunError):
+    """A step that does not fit into the device's memory."""
 
-    def __init__(self, rank: int, size: int, code: int, said: str) -> None:
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+    def __init__(self, images: int, pieces: int) -> None:
+        parts = "" if pieces == 1 else f" in {pieces} parts"
         super().__init__(
-            f"process {rank} of {size} {how}{': ' if said else ''}{said}",
-            "run the same command again: it goes on from the last checkpoint",
+            f"a step of {images} images a process{parts} does not fit into the device's memory",
+            f"add up gradients: --set accumulate={2 * pieces} takes half of the images at once and"
+            f" gives the same step; or --set batch_size={max(images // 2, 1)} with a lower rate",
         )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from granctl.errors import NoDeviceError
+from granctl.train.world import place_of
 
 if TYPE_CHECKING:
     import torch
@@ -40,22 +41,27 @@ def open_device(machine: Machine) -> torch.device:
     """
     import torch
 
-    if machine.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    wanted = machine.device
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        device = torch.device(machine.device)
+        device = torch.device(wanted)
     except RuntimeError as error:
-        raise NoDeviceError(machine.device, "not the name of a device") from error
+        raise NoDeviceError(wanted, "not the name of a device") from error
     if device.type not in ("cpu", "cuda"):
-        raise NoDeviceError(machine.device, "only cpu and cuda are supported")
-    if device.type == "cuda" and not torch.cuda.is_available():
+        raise NoDeviceError(wanted, "only cpu and cuda are supported")
+    if device.type == "cpu":
+        return device
+    if not torch.cuda.is_available():
         reason = "this torch was built without CUDA"
         if torch.version.cuda is not None:
             reason = "torch finds no CUDA device here"
-        raise NoDeviceError(machine.device, reason)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise NoDeviceError(machine.device, f"there are {torch.cuda.device_count()} CUDA devices")
-    return device
+        raise NoDeviceError(wanted, reason)
+    number = place_of(os.environ).local_rank if device.index is None else device.index
+    if number >= torch.cuda.device_count():
+        said = f"{wanted}:{number}" if device.index is None else wanted
+        raise NoDeviceError(said, f"there are {torch.cuda.device_count()} CUDA devices")
+    return torch.device("cuda", number)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from granctl.train.device import autocast
 from granctl.train.images import Images, normalised
 from granctl.train.labelling import Labelling
+from granctl.train.world import ALONE, World
 
 if TYPE_CHECKING:
     import torch
@@ -62,14 +63,19 @@ def outputs(
 
 
 def score(
-    batches: Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]], labelling: Labelling
+    batches: Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]],
+    labelling: Labelling,
+    world: World = ALONE,
 ) -> Scores:
-    """Counts right answers.
+    """Counts right answers; where several processes have a part of the images each, of all parts.
 
     Args:
         batches: logits of shape (b, K), and the images of the labelling that they belong to.
         labelling: the truth; N images.
+        world: the processes.
     """
+    import torch
+
     hits = np.zeros(labelling.num_classes, dtype=np.int64)
     correct = n = 0
     for logits, which in batches:
@@ -81,7 +87,10 @@ def score(
         among = np.arange(ranked.shape[1])[None, :] < num[:, None]
         right = among & np.take_along_axis(hot, ranked, axis=1)
         hits += np.bincount(ranked[right], minlength=labelling.num_classes)
-    counts = labelling.images_of_class()
+    parts = np.concatenate([hits, labelling.images_of_class(), [correct, n]])
+    sums = world.total(torch.from_numpy(parts)).numpy()
+    hits, counts = sums[: len(hits)], sums[len(hits) : -2]
+    correct, n = (int(num) for num in sums[-2:])
     occurs = counts > 0
     return Scores(
         top1=correct / n,

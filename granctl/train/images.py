@@ -36,6 +36,7 @@ _AHEAD = 1024
 """Images that a reader is told of before they are asked for; matters behind a URL only."""
 _in_memory: dict[tuple[Any, ...], NDArray[np.uint8]] = {}
 
+
 class Batch(NamedTuple):
     """Images of one piece of a step."""
 

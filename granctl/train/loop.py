@@ -9,11 +9,11 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from granctl.errors import NonFiniteLossError, StoppedError
+from granctl.errors import DeviceFullError, NonFiniteLossError, StoppedError
 from granctl.progress import Progress
 from granctl.train import checkpoint
+from granctl.train.averaging import Average
 from granctl.train.batches import Piece, Share, check_share, num_batches, pieces_from
-from granctl.train.device import autocast
 from granctl.train.images import Batch
 from granctl.train.keeping import Keeper, Keeping
 from granctl.train.metrics import MetricsLog
@@ -56,6 +56,8 @@ class Plan:
     """Learning rate of the head as a multiple of the optimizer's."""
     accumulate: int = 1
     """Parts of a step whose gradients are added up, to save memory."""
+    ema: float | None = None
+    """Decay of the moving average of the weights; None: there is none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,15 +74,8 @@ class Fitted:
     """Steps that were not taken, as their gradients were not finite."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Computed:
-    """What a training computes: functions, and where."""
-
-    loss_of: Callable[[Tensor, Any], Tensor]
-    """(logits_BK, which images) -> scalar, the mean over these images."""
-    prepare: Callable[[Tensor], Tensor]
-    """A batch as the data gives it -> what the network takes, on the device."""
-    device: torch.device
+LossOf = Callable[[Any, Batch], "Tensor"]
+"""(network, batch) -> scalar, the mean over the images of the batch, computed on the device."""
 
 
 @dataclass
@@ -98,7 +93,8 @@ def fit(
     network: Any,
     data: Shuffled,
     plan: Plan,
-    computed: Computed,
+    loss_of: LossOf,
+    device: torch.device,
     *,
     log: MetricsLog,
     keeping: Keeping,
@@ -108,6 +104,8 @@ def fit(
 ) -> Fitted:
     """Trains a network in place, from its newest checkpoint if it has one.
 
+    With a moving average the network has that in the end.
+
     Every process calls it with the same network and data. Told to stop by a signal, it ends the
     step, saves, and raises.
 
@@ -115,7 +113,8 @@ def fit(
         network: an `nn.Module` on the device.
         data: the training images, or features of them.
         plan: optimizer, schedule, number of steps and so on.
-        computed: the loss, and the device.
+        loss_of: what is minimised.
+        device: where the network is.
         log: gets a line every 20 steps and at the end of each epoch.
         keeping: where checkpoints go.
         progress: told in images.
@@ -127,23 +126,25 @@ def fit(
         CheckpointMismatchError: the folder holds checkpoints of another run.
         BadOptionError: the processes cannot share a step evenly.
         StoppedError: by a signal; all is saved.
+        DeviceFullError: a step does not fit into the device's memory.
         OutputNotWritableError: the last checkpoint could not be written.
     """
     import torch
 
-    device = computed.device
     check_share(len(data), plan.batch_size, Share(size=world.size, parts=plan.accumulate))
     with (
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
         listening() as stop,
     ):
-        fitting = _Fitting(network, data, plan, computed, log, keeping, progress, world)
+        fitting = _Fitting(network, data, plan, loss_of, device, log, keeping, progress, world)
         fitting.resume()
         total = plan.steps * len(data) // num_batches(len(data), plan.batch_size)
         progress.start(label, total, "images")
         progress.advance(fitting.images_seen)
         fitting.run(stop)
         progress.finish()
+    if fitting.average is not None:
+        fitting.average.take_over()
     return Fitted(
         train_loss=fitting.train_loss,
         images_seen=fitting.images_seen,
@@ -160,18 +161,19 @@ class _Fitting:
         network: Any,
         data: Shuffled,
         plan: Plan,
-        computed: Computed,
+        loss_of: LossOf,
+        device: torch.device,
         log: MetricsLog,
         keeping: Keeping,
         progress: Progress,
         world: World,
     ) -> None:
-        self._network, self._data, self._plan, self._computed = network, data, plan, computed
+        self._network, self._data, self._plan = network, data, plan
+        self._loss_of, self._device = loss_of, device
         self._log, self._progress, self._world = log, progress, world
         self._keeping, self._keeper = keeping, Keeper(keeping, progress)
-        self._stepper = Stepper(
-            network, plan.optimizer, head_rate=plan.head_rate, clip=plan.clip
-        )
+        self._stepper = Stepper(network, plan.optimizer, head_rate=plan.head_rate, clip=plan.clip)
+        self.average = Average(network, plan.ema) if plan.ema is not None else None
         self._of_epoch = num_batches(len(data), plan.batch_size)
         self._window = _Window()
         self._sums = [0.0, 0]
@@ -198,9 +200,11 @@ class _Fitting:
     def _load(self, found: checkpoint.Checkpoint) -> None:
         import torch
 
-        state, device = found.state, self._computed.device
+        state, device = found.state, self._device
         self._network.load_state_dict(state["network"])
         self._stepper.load_state_dict(state["stepper"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
         self.step, self.images_seen = found.step, state["images_seen"]
         self.train_loss, self._sums = state["train_loss"], list(state["sums"])
         self.skipped = state["skipped"]
@@ -226,6 +230,8 @@ class _Fitting:
             "skipped": self.skipped,
             "window": window,
         }
+        if self.average is not None:
+            state["average"] = self.average.state_dict()
         self._keeper.save(state, step=self.step, epoch=self.step // self._of_epoch)
 
     # --- steps ------------------------------------------------------------------------------
@@ -238,7 +244,7 @@ class _Fitting:
             len(self._data), plan.batch_size, share, step=self.step, steps=plan.steps
         )
         batches = self._data.training(pieces, plan.augment, plan.seed)
-        network = _shared(self._network, world, self._computed.device)
+        network = _shared(self._network, world, self._device)
         self._network.train()
         try:
             while self.step < plan.steps:
@@ -272,6 +278,8 @@ class _Fitting:
         lr = plan.optimizer.lr * factor(plan.schedule, self.step, plan.steps)
         norm = self._stepper.step(lr)
         self.step += 1
+        if self.average is not None:
+            self.average.update(self.step)
         self.images_seen += batch.piece.step_images
         window.images += batch.piece.step_images
         window.losses.append(losses[0] if len(losses) == 1 else torch.stack(losses).sum())
@@ -281,11 +289,18 @@ class _Fitting:
 
     def _backward(self, network: Any, batch: Batch) -> Tensor:
         """Adds up gradients; returns this part's share of the step's loss."""
-        pixels, images, piece = batch
-        with autocast(self._computed.device):
-            logits = network(self._computed.prepare(pixels))
-        loss = self._computed.loss_of(logits, images)
-        weight = len(piece) / piece.step_images
+        import torch
+
+        piece = batch.piece
+        try:
+            loss = self._loss_of(network, batch)
+            return self._weighted(loss, len(piece) / piece.step_images)
+        except torch.OutOfMemoryError as error:
+            raise DeviceFullError(
+                len(piece) * self._plan.accumulate, self._plan.accumulate
+            ) from error
+
+    def _weighted(self, loss: Tensor, weight: float) -> Tensor:
         if weight != 1.0:
             loss = loss * weight
         # Gradients of several processes are averaged; what is wanted is their sum.

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def cross_entropy(logits_BK: Tensor, class_B: Tensor, smoothing: float = 0.0) -> Tensor:
-    """Mean over images of -log softmax at the class.
+def cross_entropy(
+    logits_BK: Tensor, class_B: Tensor, smoothing: float = 0.0, *, each: bool = False
+) -> Tensor:
+    """Mean over images of -log softmax at the class; with `each` one value an image.
 
     Args:
         logits_BK: any float type; computed in float32.
@@ -24,11 +26,16 @@ def cross_entropy(logits_BK: Tensor, class_B: Tensor, smoothing: float = 0.0) ->
     """
     from torch.nn import functional
 
-    return functional.cross_entropy(logits_BK.float(), class_B, label_smoothing=smoothing)
+    reduction = "none" if each else "mean"
+    return functional.cross_entropy(
+        logits_BK.float(), class_B, label_smoothing=smoothing, reduction=reduction
+    )
 
 
-def sigmoid(logits_BK: Tensor, classes_BK: Tensor) -> Tensor:
+def sigmoid(logits_BK: Tensor, classes_BK: Tensor, *, each: bool = False) -> Tensor:
     """Binary cross-entropy of every class, summed over classes, mean over images.
+
+    With `each` one value an image.
 
     The sum, not the mean, over classes is what ImageNet-21k models were trained with
     (big_vision's sigmoid_xent): the gradient of a class does not shrink with the others' number.
@@ -39,6 +46,10 @@ def sigmoid(logits_BK: Tensor, classes_BK: Tensor) -> Tensor:
     """
     from torch.nn import functional
 
+    if each:
+        return functional.binary_cross_entropy_with_logits(
+            logits_BK.float(), classes_BK.float(), reduction="none"
+        ).sum(1)
     total = functional.binary_cross_entropy_with_logits(
         logits_BK.float(), classes_BK.float(), reduction="sum"
     )

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from granctl.errors import BadOptionError
 from granctl.train import losses
+from granctl.train.device import autocast
+from granctl.train.images import Batch, normalised
 from granctl.train.labelling import Labelling
+from granctl.train.mixing import Mix, erased, mix_of, mixed
+from granctl.train.recipe import Augment, Input
 
 if TYPE_CHECKING:
     import torch
@@ -33,26 +41,54 @@ def loss_kind(asked: Literal["auto", "cross-entropy", "sigmoid"], labelling: Lab
     return asked
 
 
-def loss_function(
-    kind: LossKind, labelling: Labelling, smoothing: float, device: torch.device
-) -> Callable[[Tensor, Any], Tensor]:
-    """The loss of logits_BK for the images of a batch, given as indices into the labelling."""
-    import torch
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Objective:
+    """The loss of a network over a batch: what it is shown, and what it should have said."""
 
-    if kind == "sigmoid":
+    labelling: Labelling
+    """Classes of the images; K of them."""
+    kind: LossKind
+    smoothing: float
+    look: Input | None
+    """None: the batches are no pixels but features."""
+    augment: Augment
+    seed: int
+    device: torch.device
 
-        def of_several(logits_BK: Tensor, images: Any) -> Tensor:
-            hot_BK = torch.from_numpy(labelling.multi_hot(images)).to(device, non_blocking=True)
-            return losses.sigmoid(logits_BK, hot_BK)
+    def __call__(self, network: Any, batch: Batch) -> Tensor:
+        """The mean over the batch's images: a scalar."""
+        shown, mix = self._shown(batch)
+        with autocast(self.device):
+            logits_BK = network(shown)
+        if mix is None:
+            return self._loss(logits_BK, batch.images, each=False)
+        import torch
 
-        return of_several
-    class_of_image = labelling.main_class
+        own = self._loss(logits_BK, batch.images, each=True)
+        other = self._loss(logits_BK, batch.images[mix.partner], each=True)
+        weight = torch.from_numpy(mix.weight).to(self.device)
+        return (weight * own + (1.0 - weight) * other).mean()
 
-    def of_one(logits_BK: Tensor, images: Any) -> Tensor:
-        class_B = torch.from_numpy(class_of_image[images]).to(device, non_blocking=True)
-        return losses.cross_entropy(logits_BK, class_B, smoothing)
+    def _shown(self, batch: Batch) -> tuple[Tensor, Mix | None]:
+        if self.look is None:
+            return batch.pixels.to(self.device), None
+        pixels = normalised(batch.pixels, self.look, self.device)
+        pixels = erased(pixels, batch.piece, self.augment, self.seed)
+        mix = mix_of(batch.piece, self.augment, self.look.resolution, self.seed)
+        return (pixels if mix is None else mixed(pixels, mix)), mix
 
-    return of_one
+    def _loss(self, logits_BK: Tensor, images: NDArray[np.int64], *, each: bool) -> Tensor:
+        import torch
+
+        if self.kind == "sigmoid":
+            hot = torch.from_numpy(self.labelling.multi_hot(images))
+            return losses.sigmoid(logits_BK, hot.to(self.device, non_blocking=True), each=each)
+        classes = torch.from_numpy(self._main_class[images]).to(self.device, non_blocking=True)
+        return losses.cross_entropy(logits_BK, classes, self.smoothing, each=each)
+
+    @cached_property
+    def _main_class(self) -> NDArray[np.int64]:
+        return self.labelling.main_class
 
 
 def set_head_bias(head: Any, kind: LossKind, labelling: Labelling) -> None:

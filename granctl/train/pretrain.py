@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,22 +12,23 @@ import numpy as np
 
 from granctl.alone import making_alone
 from granctl.errors import TooFewImagesError
-from granctl.progress import Progress
+from granctl.progress import Progress, Silent
 from granctl.provenance import digest, plain
 from granctl.shards.index import HELD_OUT_SPLITS, ShardSet
 from granctl.shards.order import permuted
 from granctl.train import models
+from granctl.train.batches import num_batches
 from granctl.train.device import Machine, open_device, precision, threads
 from granctl.train.evaluate import outputs, score
-from granctl.train.batches import num_batches
-from granctl.train.images import Images, normalised, resolved
-from granctl.train.labelling import Labelling, label_images
+from granctl.train.images import Images, resolved
 from granctl.train.keeping import Keeping
-from granctl.train.loop import Computed, Fitted, Plan, fit
+from granctl.train.labelling import Labelling, label_images
+from granctl.train.loop import Fitted, Plan, fit
 from granctl.train.metrics import METRICS_NAME, MetricsLog
-from granctl.train.objective import LossKind, loss_function, loss_kind, set_head_bias
+from granctl.train.objective import LossKind, Objective, loss_kind, set_head_bias
 from granctl.train.recipe import Recipe
 from granctl.train.runs import CHECKPOINTS
+from granctl.train.world import World, joined
 from granctl.tree.labelmap import LabelMap
 from granctl.workspace import Artefact, Workspace, begin_folder, finish_folder, folder_state
 
@@ -47,6 +49,19 @@ class PretrainSpec:
     """Train on this many of the images that have a class, chosen by the seed; None: all."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Keep:
+    """How often a run keeps itself, and what stays; no part of its identity."""
+
+    every_s: float = 600.0
+    """Inside an epoch; at the end of each one is written in any case."""
+    every_steps: int | None = None
+    newest: int = 2
+    """So many stay, at least 2."""
+    marks: int | None = None
+    """Those of every so many steps stay too."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Job:
     """What was asked, looked up."""
@@ -58,7 +73,9 @@ class _Job:
     loss: LossKind
     seed: int
     machine: Machine
+    keeping: Keep
     progress: Progress
+    world: World
 
     @property
     def steps(self) -> int:
@@ -71,16 +88,36 @@ def pretrain(
     out: Path | None,
     progress: Progress,
     machine: Machine | None = None,
+    keep: Keep | None = None,
 ) -> Artefact:
     """Trains a network to tell the classes of a label map apart; goes on with a stopped run.
 
+    Where the environment says that several processes train together, each of them calls it.
+
     Raises:
+        HalfWorldError, WorldFailedError: the processes are not told, or do not find each other.
+        StoppedError: by a signal; all is saved.
         LabelsNotInMapError: an image has a label that the map lacks.
         OtherImagesError: the map is keyed by images, and of other images.
         NonFiniteLossError: the loss went out of range.
         OutputExistsError: `out` holds something else.
         GranctlError: an input is missing or damaged.
     """
+    machine = machine or Machine()
+    with joined(open_device(machine)) as world:
+        told = progress if world.is_first else Silent()
+        return _pretrain(workspace, spec, out, told, machine, keep or Keep(), world)
+
+
+def _pretrain(
+    workspace: Workspace,
+    spec: PretrainSpec,
+    out: Path | None,
+    progress: Progress,
+    machine: Machine,
+    keep: Keep,
+    world: World,
+) -> Artefact:
     shards, labels = ShardSet.open(spec.shards), LabelMap.read(spec.labels)
     look = resolved(spec.recipe.input, shards, TRAIN)
     recipe = dataclasses.replace(spec.recipe, input=look)
@@ -93,7 +130,7 @@ def pretrain(
     }
     run_digest = _identity(asked, inputs)
     folder = out.absolute() if out else workspace.place("run", recipe.name, run_digest)
-    state = folder_state(folder, run_digest)
+    state = world.done_by_first(lambda: folder_state(folder, run_digest))
     if state == "whole":
         return _found(folder, run_digest)
     labelling = _chosen(label_images(shards, TRAIN, labels), spec.images, spec.seed)
@@ -104,15 +141,16 @@ def pretrain(
         recipe=recipe,
         loss=loss_kind(recipe.loss, labelling),
         seed=spec.seed,
-        machine=machine or Machine(),
+        machine=machine,
+        keeping=keep,
         progress=progress,
+        world=world,
     )
     _tell(job)
-    open_device(job.machine)  # before the first output: a device that is not there is an error
     if state == "absent":
-        begin_folder(folder, run_digest, asked, inputs)
-    with making_alone(folder, progress), threads(job.machine):
-        if folder_state(folder, run_digest) == "whole":
+        world.done_by_first(lambda: begin_folder(folder, run_digest, asked, inputs))
+    with making_alone(folder, progress) if world.is_first else nullcontext(), threads(machine):
+        if world.done_by_first(lambda: folder_state(folder, run_digest)) == "whole":
             return _found(folder, run_digest)
         details = _train(job, folder, run_digest)
         manifest = {
@@ -124,7 +162,7 @@ def pretrain(
             "class_ids": list(labelling.class_ids),
             "class_names": list(labelling.class_names),
         }
-        finish_folder(folder, manifest)
+        world.done_by_first(lambda: finish_folder(folder, manifest))
     return Artefact(kind="run", path=folder, digest=run_digest, made=True, details=details)
 
 
@@ -189,14 +227,31 @@ def _train(job: _Job, folder: Path, run_digest: str) -> dict[str, Any]:
             clip=recipe.clip,
             augment=recipe.augment,
             seed=job.seed,
+            accumulate=recipe.accumulate,
+            ema=recipe.ema,
         ),
-        loss_of=loss_function(job.loss, labelling, recipe.label_smoothing, device),
-        prepare=lambda pixels: normalised(pixels, recipe.input, device),
-        device=device,
+        Objective(
+            labelling=labelling,
+            kind=job.loss,
+            smoothing=recipe.label_smoothing,
+            look=recipe.input,
+            augment=recipe.augment,
+            seed=job.seed,
+            device=device,
+        ),
+        device,
         log=MetricsLog(folder / METRICS_NAME),
-        keeping=Keeping(folder=folder / CHECKPOINTS, run_digest=run_digest),
+        keeping=Keeping(
+            folder=folder / CHECKPOINTS,
+            run_digest=run_digest,
+            every_s=job.keeping.every_s,
+            every_steps=job.keeping.every_steps,
+            keep=job.keeping.newest,
+            keep_every=job.keeping.marks,
+        ),
         progress=job.progress,
         label=f"pretrain {job.labels.name} seed {job.seed}",
+        world=job.world,
     )
     held_out = _held_out(job, network, device)
     return _details(job, fitted, held_out, f"{device.type}, {precision(device)}")
@@ -219,7 +274,9 @@ def _held_out(job: _Job, network: Any, device: Any) -> dict[str, Any] | None:
     if not splits or job.labels.keyed_by == "image":
         return None
     truth = label_images(job.shards, splits[0], job.labels, job.labelling.class_ids)
-    scores = score(outputs(network, _images(job, splits[0], truth), device), truth)
+    first, last = (len(truth) * r // job.world.size for r in (job.world.rank, job.world.rank + 1))
+    ours = truth.only(np.arange(first, last))
+    scores = score(outputs(network, _images(job, splits[0], ours), device), ours, job.world)
     return {"split": splits[0], **plain(scores)}
 
 
@@ -246,6 +303,7 @@ def _details(
         "steps": job.steps,
         "loss": job.loss,
         "train_loss": fitted.train_loss,
+        "skipped_steps": fitted.skipped,
         "held_out": held_out,
         "resolution": recipe.input.resolution,
         "channels": recipe.input.channels,

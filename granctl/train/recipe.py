@@ -100,10 +100,23 @@ class Augment:
     """resized-crop: share of the image's area, least and most."""
     ratio: tuple[float, ...] = (0.75, 4 / 3)
     """resized-crop: width over height, least and most."""
+    mixup: float = 0.0
+    """alpha of Beta(alpha, alpha) by which two images are blended; 0: none."""
+    cutmix: float = 0.0
+    """alpha by which a part of one image is put into another; 0: none. With both, each pair of
+    images takes one of them."""
+    mix_share: float = 1.0
+    """Share of the images that are mixed."""
+    erase: float = 0.0
+    """Share of the images of which a random rectangle is erased."""
 
     def faults(self) -> list[str]:
         """What the types cannot say."""
-        found = []
+        found = [
+            f"{name}: {getattr(self, name)} is not in 0..1"
+            for name in ("mixup", "cutmix", "mix_share", "erase")
+            if not 0 <= getattr(self, name) <= 1
+        ]
         for name in ("scale", "ratio"):
             pair = getattr(self, name)
             if len(pair) != 2 or not 0 < pair[0] <= pair[1]:
@@ -185,6 +198,11 @@ class Recipe:
     """Share of the target spread over all classes; cross-entropy only."""
     clip: float | None = None
     """Largest norm of the gradient; None: not clipped."""
+    accumulate: int = 1
+    """Parts of a step (of each process) whose gradients are added up: less memory, the same step."""
+    ema: float | None = None
+    """Decay a step of the moving average of the weights, which is then what is used; None: the
+    last weights are."""
     augment: Augment = field(default_factory=Augment)
     finetune: Transfer
     """The whole network, with a new head that starts at zero."""
@@ -195,7 +213,9 @@ class Recipe:
 
     def faults(self) -> list[str]:
         """What the types cannot say."""
-        found = _not_positive(self, "epochs", "batch_size")
+        found = _not_positive(self, "epochs", "batch_size", "accumulate")
+        if self.ema is not None and not 0 < self.ema < 1:
+            found.append(f"ema: {self.ema} is not between 0 and 1")
         if self.model.patch and self.input.resolution % self.model.patch:
             found.append(f"model.patch: does not divide the resolution {self.input.resolution}")
         return found

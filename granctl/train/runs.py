@@ -95,5 +95,6 @@ class Run:
             num_classes=self.record["classes_present"],
             seed=0,
         )
-        network.load_state_dict(found.state["network"])
+        # Of weights that were averaged, the average is what the run is for.
+        network.load_state_dict({**found.state["network"], **found.state.get("average", {})})
         return network

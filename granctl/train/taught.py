@@ -14,13 +14,13 @@ from granctl.shards.index import ShardSet
 from granctl.train import models
 from granctl.train.device import Machine, open_device
 from granctl.train.evaluate import Scores, outputs, score
-from granctl.train.images import Images, normalised
+from granctl.train.images import Images
+from granctl.train.keeping import Keeping
 from granctl.train.labelling import Labelling
 from granctl.train.linear import FeatureRows, standardised, zero_head
-from granctl.train.keeping import Keeping
-from granctl.train.loop import Computed, Fitted, Plan, Shuffled, fit
+from granctl.train.loop import Fitted, Plan, Shuffled, fit
 from granctl.train.metrics import METRICS_NAME, MetricsLog
-from granctl.train.objective import loss_function, loss_kind, set_head_bias
+from granctl.train.objective import Objective, loss_kind, set_head_bias
 from granctl.train.recipe import Augment, Recipe, Transfer
 from granctl.train.runs import CHECKPOINTS
 
@@ -131,23 +131,20 @@ def _head_alone(lesson: Lesson, folder: Path, identity: str, network: Any) -> Ou
 
 def _fit(lesson: Lesson, network: Any, data: Shuffled, folder: Path, identity: str) -> Fitted:
     device = open_device(lesson.machine)
-    on_features = lesson.method == "linear"
     return fit(
         network,
         data,
         lesson.plan,
-        Computed(
-            loss_of=loss_function(
-                loss_kind("auto", lesson.train),
-                lesson.train,
-                lesson.training.label_smoothing,
-                device,
-            ),
-            prepare=lambda batch: (
-                batch.to(device) if on_features else normalised(batch, lesson.recipe.input, device)
-            ),
+        Objective(
+            labelling=lesson.train,
+            kind=loss_kind("auto", lesson.train),
+            smoothing=lesson.training.label_smoothing,
+            look=None if lesson.method == "linear" else lesson.recipe.input,
+            augment=lesson.plan.augment,
+            seed=lesson.seed,
             device=device,
         ),
+        device,
         log=MetricsLog(folder / METRICS_NAME),
         keeping=Keeping(
             folder=folder / CHECKPOINTS,

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from granctl.errors import HalfWorldError, WorldFailedError
+from granctl.errors import GranctlError, HalfWorldError, WorldFailedError
 
 if TYPE_CHECKING:
     import torch
@@ -140,6 +140,21 @@ class World:
         box = [value]
         distributed.broadcast_object_list(box, 0, group=self._talk)
         return box[0]
+
+    def done_by_first(self, work: Callable[[], Any]) -> Any:
+        """What rank 0 gets of some work on files; what it raises is raised everywhere."""
+        if self.size == 1:
+            return work()
+        found, error = None, None
+        if self.is_first:
+            try:
+                found = work()
+            except GranctlError as raised:
+                error = raised
+        found, error = self.said_by_first((found, error))
+        if error is not None:
+            raise error
+        return found
 
     def barrier(self) -> None:
         """Waits until every process is here."""
