@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 class Average:
     """Weights averaged over steps; statistics of normalisations are taken as they are.
 
-    In the beginning it forgets faster, min(decay, (1 + t) / (10 + t)) at step t, so that it does not
-    remember the random weights (as in TensorFlow's ExponentialMovingAverage).
+    In the beginning it forgets faster, min(decay, (1 + t) / (10 + t)) at step t, so that it does
+    not remember the random weights (as in TensorFlow's ExponentialMovingAverage).
     """
 
     def __init__(self, network: Any, decay: float) -> None:

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 def cross_entropy(
     logits_BK: Tensor, class_B: Tensor, smoothing: float = 0.0, *, each: bool = False
 ) -> Tensor:
-    """Mean over images of -log softmax at the class; with `each` one value an image.
+    """Mean over images of -log softmax at the class.
 
     Args:
         logits_BK: any float type; computed in float32.
         class_B: int64, 0 <= class < K.
         smoothing: share of the target spread evenly over all K classes (Szegedy et al. 2016).
+        each: one value an image, shape (B,), instead of their mean.
     """
     from torch.nn import functional
 
@@ -35,14 +36,13 @@ def cross_entropy(
 def sigmoid(logits_BK: Tensor, classes_BK: Tensor, *, each: bool = False) -> Tensor:
     """Binary cross-entropy of every class, summed over classes, mean over images.
 
-    With `each` one value an image.
-
     The sum, not the mean, over classes is what ImageNet-21k models were trained with
     (big_vision's sigmoid_xent): the gradient of a class does not shrink with the others' number.
 
     Args:
         logits_BK: any float type; computed in float32.
         classes_BK: 1 where the image has the class, else 0; any float type.
+        each: one value an image, shape (B,), instead of their mean.
     """
     from torch.nn import functional
 

@@ -1,9 +1,9 @@
 """Mixup and CutMix: every image of a step mixed with its neighbour in the order of the epoch.
 
 The order is random, so a neighbour is any image of the whole step; and neighbours lie in one piece
-of it, so no process needs the images of another. Which images are mixed, and how, is a pure function
-of (seed, epoch, position). Losses are linear in their targets, so the loss of a mixed image is that
-of its own classes and that of its neighbour's, each by its weight.
+of it, so no process needs the images of another. Which images are mixed, and how, is a pure
+function of (seed, epoch, position). Losses are linear in their targets, so the loss of a mixed
+image is that of its own classes and that of its neighbour's, each by its weight.
 
 Sources: Zhang et al., mixup, arXiv 1710.09412; Yun et al., CutMix, arXiv 1905.04899.
 """
@@ -39,8 +39,8 @@ class Mix:
     weight: NDArray[np.float32]
     """Shape (B,): of its own pixels and classes, the rest are the partner's."""
     box: NDArray[np.int64]
-    """Shape (B, 4): top, left, bottom, right of what CutMix takes from the partner, in pixels; empty
-    where the pixels are blended."""
+    """Shape (B, 4): top, left, bottom, right of what CutMix takes from the partner, in pixels;
+    empty where the pixels are blended."""
 
 
 def mix_of(piece: Piece, augment: Augment, side: int, seed: int) -> Mix | None:

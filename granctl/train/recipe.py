@@ -199,7 +199,7 @@ class Recipe:
     clip: float | None = None
     """Largest norm of the gradient; None: not clipped."""
     accumulate: int = 1
-    """Parts of a step (of each process) whose gradients are added up: less memory, the same step."""
+    """Parts of a step of each process, whose gradients are added up: less memory, the same step."""
     ema: float | None = None
     """Decay a step of the moving average of the weights, which is then what is used; None: the
     last weights are."""

@@ -1,4 +1,4 @@
-"""Being told to stop: a signal sets a flag, and the training saves and leaves at the end of a step."""
+"""Being told to stop: a signal sets a flag, and the training saves and leaves after its step."""
 
 from __future__ import annotations
 

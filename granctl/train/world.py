@@ -1,7 +1,7 @@
 """Processes that train together: who they are, and the little that they tell each other.
 
-They are started by torchrun, by Slurm's srun, or by granctl itself (granctl/launch/here.py); what they
-are told stands in the environment.
+They are started by torchrun, by Slurm's srun, or by granctl itself (`--processes`); what they are
+told stands in the environment.
 """
 
 from __future__ import annotations

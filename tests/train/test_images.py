@@ -7,8 +7,9 @@ import torch
 from granctl.progress import Silent
 from granctl.train import images as images_module
 from granctl.train.augment import NUM_UNIFORMS, crop_box, shifted
+from granctl.train.batches import Share, num_batches, pieces_from
 from granctl.train.device import Machine
-from granctl.train.images import Images, num_batches, resolved
+from granctl.train.images import Images, resolved
 from granctl.train.recipe import Augment, Input
 
 LOOK = Input(resolution=8, channels=1)
@@ -25,15 +26,23 @@ def images(shards) -> Images:
     )
 
 
+def _epoch(images, batch_size, augment, seed, epoch, share=None):
+    """The batches of one epoch."""
+    of_epoch = num_batches(len(images), batch_size)
+    steps = {"step": epoch * of_epoch, "steps": (epoch + 1) * of_epoch}
+    pieces = pieces_from(len(images), batch_size, share or Share(), **steps)
+    return images.training(pieces, augment, seed)
+
+
 def _all(batches):
-    pixels, which = zip(*batches, strict=True)
+    pixels, which, *_ = zip(*batches, strict=True)
     return torch.cat(pixels), np.concatenate(which)
 
 
 def test_an_epoch_has_every_image_once_in_even_batches(images):
     """38 images in batches of at most 10: none is dropped, no batch is tiny."""
-    batches = list(images.shuffled(10, SHIFT, seed=3, epoch=1))
-    assert [len(which) for _, which in batches] == [9, 10, 9, 10]
+    batches = list(_epoch(images, 10, SHIFT, seed=3, epoch=1))
+    assert [len(batch.images) for batch in batches] == [9, 10, 9, 10]
     assert num_batches(38, 10) == 4
     _, which = _all(batches)
     assert sorted(which.tolist()) == list(range(38))
@@ -42,8 +51,8 @@ def test_an_epoch_has_every_image_once_in_even_batches(images):
 
 def test_pixels_do_not_depend_on_the_batch_size(images):
     """What stands at a position of the epoch is the same in any batch."""
-    one = _all(images.shuffled(7, SHIFT, seed=3, epoch=1))
-    other = _all(images.shuffled(38, SHIFT, seed=3, epoch=1))
+    one = _all(_epoch(images, 7, SHIFT, seed=3, epoch=1))
+    other = _all(_epoch(images, 38, SHIFT, seed=3, epoch=1))
     assert torch.equal(one[0], other[0])
     assert (one[1] == other[1]).all()
 
@@ -51,8 +60,8 @@ def test_pixels_do_not_depend_on_the_batch_size(images):
 @pytest.mark.parametrize("change", [{"seed": 4, "epoch": 1}, {"seed": 3, "epoch": 2}])
 def test_another_seed_or_epoch_has_another_order_and_other_pixels(images, change):
     """Neither repeats."""
-    one = _all(images.shuffled(38, SHIFT, seed=3, epoch=1))
-    other = _all(images.shuffled(38, SHIFT, **change))
+    one = _all(_epoch(images, 38, SHIFT, seed=3, epoch=1))
+    other = _all(_epoch(images, 38, SHIFT, **change))
     assert (one[1] != other[1]).any()
     assert not torch.equal(one[0][np.argsort(one[1])], other[0][np.argsort(other[1])])
 
@@ -60,10 +69,10 @@ def test_another_seed_or_epoch_has_another_order_and_other_pixels(images, change
 @pytest.mark.parametrize("workers", [0, 2])
 def test_workers_make_the_pixels_of_memory(images, monkeypatch, workers):
     """Decoded batch by batch in other processes, or once: the same bytes."""
-    expected = _all(images.shuffled(10, SHIFT, seed=3, epoch=1))
+    expected = _all(_epoch(images, 10, SHIFT, seed=3, epoch=1))
     monkeypatch.setattr(images_module, "MEMORY_BYTES", 0)
     object.__setattr__(images, "machine", Machine(workers=workers))
-    found = _all(images.shuffled(10, SHIFT, seed=3, epoch=1))
+    found = _all(_epoch(images, 10, SHIFT, seed=3, epoch=1))
     assert torch.equal(found[0], expected[0])
     assert (found[1] == expected[1]).all()
 
@@ -111,9 +120,9 @@ def test_crop_boxes_lie_inside_with_allowed_areas(height, width):
 def test_resized_crops_come_from_workers_at_the_asked_size(images):
     """Photographs' augmentation works on any image, and repeats itself."""
     augment = Augment(kind="resized-crop")
-    one = _all(images.shuffled(10, augment, seed=0, epoch=0))
+    one = _all(_epoch(images, 10, augment, seed=0, epoch=0))
     assert one[0].shape == (38, 1, 8, 8)
-    assert torch.equal(one[0], _all(images.shuffled(10, augment, seed=0, epoch=0))[0])
+    assert torch.equal(one[0], _all(_epoch(images, 10, augment, seed=0, epoch=0))[0])
 
 
 def test_channels_follow_the_first_image(shards):
