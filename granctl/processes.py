@@ -33,10 +33,8 @@ def prepare_worker() -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _unwind)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     parent = multiprocessing.parent_process()
-    if parent is None or os.getppid() != parent.pid:  # it was killed before the line above
-        raise SystemExit(128 + signal.SIGTERM)
+    end_with_parent(parent.pid if parent is not None else None, signal.SIGTERM)
 
 
 def outlive_signals() -> None:
@@ -47,7 +45,20 @@ def outlive_signals() -> None:
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    parent = multiprocessing.parent_process()
+    end_with_parent(parent.pid if parent is not None else None, signal.SIGKILL)
+
+
+def end_with_parent(parent: int | None, number: int) -> None:
+    """The system sends this process a signal when its parent ends, killed or not.
+
+    Args:
+        parent: the process that is meant; it may be gone already.
+        number: of the signal.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
+    if os.getppid() != parent:  # it was killed before the line above
+        raise SystemExit(128 + number)
 
 
 def _unwind(number: int, _frame: object) -> None:

@@ -23,10 +23,14 @@ FOLLOW_EVERY_S = 2.0
 class Session:
     """One command's view of the world: its workspace, its progress, its one result."""
 
-    def __init__(self, workspace: Path | None, *, as_json: bool, quiet: bool) -> None:
+    def __init__(
+        self, workspace: Path | None, *, as_json: bool, quiet: bool, speaks: bool = True
+    ) -> None:
+        """Of several processes that run one command, one `speaks`."""
         self.workspace = Workspace.locate(workspace)
         self.as_json = as_json
-        self.quiet = quiet
+        self.quiet = quiet = quiet or not speaks
+        self._speaks = speaks
         self.progress: Progress = Silent() if quiet else self._shown()
 
     @cached_property
@@ -57,6 +61,8 @@ class Session:
 
     def emit(self, artefact: Artefact) -> None:
         """Prints the one result and remembers it as the newest of its kind."""
+        if not self._speaks:
+            return
         if not artefact.made and artefact.whole:
             self.progress.note(f"{artefact.kind} is there already, whole: nothing to do")
         self.workspace.mark_newest(artefact)

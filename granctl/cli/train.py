@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from granctl.cli.options import Json, Labels, Out, Quiet, Seed, Shards, WorkspaceFolder
+from granctl.cli.buildoptions import takes
+from granctl.cli.options import Json, Out, Quiet, Seed, Shards, WorkspaceFolder
+from granctl.cli.trainoptions import (
+    KeepOptions,
+    MachineOptions,
+    PretrainOptions,
+    Settings,
+    keep_options,
+    machine_options,
+    pretrain_options,
+)
+from granctl.launch.together import is_started, run_together, stay_with_parent
+from granctl.train.world import place_of
 
 recipes = typer.Typer(help="What a training is: named, cited recipes.", no_args_is_help=True)
 
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-Threads = Annotated[int, typer.Option(help="CPU threads; runs repeat bit for bit with one.", min=1)]
-Workers = Annotated[
-    int | None,
-    typer.Option(help="Processes that decode large images (default: one a core, less one).", min=0),
-]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Change a value of the recipe: optimizer.lr=0.1; may be repeated."),
-]
 RunFolder = Annotated[
     Path | None, typer.Option("--run", help="A run of `granctl pretrain` (default: newest).")
 ]
@@ -33,23 +37,14 @@ class _Method(StrEnum):
     scratch = "scratch"
 
 
+@takes(pretrain_options, keep_options, machine_options)
 def pretrain(
-    shards: Shards = None,
-    labels: Labels = None,
-    recipe: Annotated[
-        str, typer.Option(help="A name of `granctl recipes list`, or a TOML file.")
-    ] = "embedded-resnet",
-    epochs: Annotated[
-        int | None, typer.Option(help="Passes over the images (default: the recipe's).")
-    ] = None,
-    set_: Settings = None,
-    images: Annotated[
-        int | None, typer.Option(help="Train on so many images, chosen by the seed.")
-    ] = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    threads: Threads = 1,
-    workers: Workers = None,
+    asked: PretrainOptions,
+    keep: KeepOptions,
+    machine: MachineOptions,
+    processes: Annotated[
+        int, typer.Option(help="Of this machine, which train together.", min=1)
+    ] = 1,
     out: Out = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -58,29 +53,26 @@ def pretrain(
     """Train a network to tell a label map's classes apart; the same command again goes on."""
     from granctl.cli.console import Session
     from granctl.train.device import Machine
-    from granctl.train.pretrain import PretrainSpec, pretrain
-    from granctl.train.recipe import load_recipe, settings
+    from granctl.train.pretrain import Keep, PretrainSpec, pretrain
 
-    session = Session(workspace, as_json=json, quiet=quiet)
-    changes = settings(set_ or [], epochs=epochs)
-    spec = PretrainSpec(
-        shards=session.given_or_newest(shards, "shards"),
-        labels=session.given_or_newest(labels, "label-map"),
-        recipe=load_recipe(recipe, changes),
-        seed=seed,
-        images=images,
-    )
-    machine = Machine(device=device, threads=threads, workers=workers)
-    session.emit(pretrain(session.workspace, spec, out, session.progress, machine))
+    if processes > 1 and not is_started():
+        raise typer.Exit(run_together(processes, sys.argv[1:]))
+    stay_with_parent()
+    speaks = place_of(os.environ).rank == 0
+    session = Session(workspace, as_json=json, quiet=quiet, speaks=speaks)
+    shards = session.given_or_newest(asked.shards, "shards")
+    labels = session.given_or_newest(asked.labels, "label-map")
+    spec = PretrainSpec(shards=shards, labels=labels, recipe=asked.recipe, **asked.fields)
+    on, kept = Machine(**machine.fields), Keep(**keep.fields)
+    session.emit(pretrain(session.workspace, spec, out, session.progress, on, kept))
 
 
+@takes(machine_options)
 def embed(
+    machine: MachineOptions,
     run: RunFolder = None,
     shards: Shards = None,
     split: Annotated[str, typer.Option(help="Of the shard set: train, val or test.")] = "train",
-    device: Device = "auto",
-    threads: Threads = 1,
-    workers: Workers = None,
     out: Out = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -94,12 +86,13 @@ def embed(
     session = Session(workspace, as_json=json, quiet=quiet)
     run = session.given_or_newest(run, "run")
     shards = session.given_or_newest(shards, "shards")
-    machine = Machine(device=device, threads=threads, workers=workers)
     space, progress = session.workspace, session.progress
-    session.emit(embed(space, run, shards, split, out, progress, machine))
+    session.emit(embed(space, run, shards, split, out, progress, Machine(**machine.fields)))
 
 
+@takes(machine_options)
 def transfer(
+    machine: MachineOptions,
     run: RunFolder = None,
     target: Annotated[
         str,
@@ -120,9 +113,6 @@ def transfer(
     recipe: Annotated[str | None, typer.Option(help="For --method scratch without a run.")] = None,
     set_: Settings = None,
     seed: Seed = 0,
-    device: Device = "auto",
-    threads: Threads = 1,
-    workers: Workers = None,
     out: Out = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -142,8 +132,7 @@ def transfer(
     on = asked.target_of_options(space, target, target_shards, target_labels, progress)
     budget: dict[str, Any] = {"per_class": per_class, "steps": steps, "seed": seed}
     spec = TransferSpec(target=on, method=method.value, run=run, recipe=how, **budget)
-    machine = Machine(device=device, threads=threads, workers=workers)
-    session.emit(transfer(space, spec, out, progress, machine))
+    session.emit(transfer(space, spec, out, progress, Machine(**machine.fields)))
 
 
 @recipes.command("list")

@@ -90,6 +90,17 @@ class DeviceFullError(RunError):
         )
 
 
+class ProcessesFailedError(RunError):
+    """Processes of one machine that train together, of which one failed alone."""
+
+    def __init__(self, rank: int, size: int, code: int, said: str) -> None:
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+        super().__init__(
+            f"process {rank} of {size} {how}{': ' if said else ''}{said}",
+            "run the same command again: it goes on from the last checkpoint",
+        )
+
+
 class StoppedError(RunError):
     """A training that was told to stop, and saved before it did."""
 

@@ -28,10 +28,15 @@ def environment(name: str, ours: Mapping[str, str] | None = None) -> dict[str, s
         ours: this process's environment; None: as it is.
     """
     ours = os.environ if ours is None else ours
+    kept = {key: os.path.abspath(ours[key]) for key in _KEPT if ours.get(key)}
+    return {**same_granctl(ours), **kept, JOB_VARIABLE: name}
+
+
+def same_granctl(ours: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Where Python finds the granctl of this process, whatever folder a command is run in."""
+    ours = os.environ if ours is None else ours
     package = str(Path(granctl.__file__).parents[1])
     installed = {sysconfig.get_path(key) for key in ("purelib", "platlib")}
     paths = [] if package in installed else [package]
     paths += [os.path.abspath(path) for path in ours.get("PYTHONPATH", "").split(":") if path]
-    found = {"PYTHONPATH": ":".join(dict.fromkeys(paths))} if paths else {}
-    kept = {key: os.path.abspath(ours[key]) for key in _KEPT if ours.get(key)}
-    return {**found, **kept, JOB_VARIABLE: name}
+    return {"PYTHONPATH": ":".join(dict.fromkeys(paths))} if paths else {}
