@@ -31,6 +31,14 @@ class PretrainOptions:
 def pretrain_options(
     shards: Shards = None,
     labels: Labels = None,
+    also: Annotated[
+        list[Path] | None,
+        typer.Option(help="A label map of a further level (semantic softmax); may be repeated."),
+    ] = None,
+    fine: Annotated[
+        Path | None,
+        typer.Option(help="A finer label map, of the head; its classes add up to --labels'."),
+    ] = None,
     recipe: Annotated[
         str, typer.Option(help="A name of `granctl recipes list`, or a TOML file.")
     ] = "embedded-resnet",
@@ -49,7 +57,7 @@ def pretrain_options(
         UserError: there is no such recipe, or a value that it cannot have.
     """
     chosen = load_recipe(recipe, settings(set_ or [], epochs=epochs))
-    fields = {"seed": seed, "images": images}
+    fields = {"seed": seed, "images": images, "also": tuple(also or ()), "fine": fine}
     return PretrainOptions(shards=shards, labels=labels, recipe=chosen, fields=fields)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from granctl.errors.root import RunError, UserError, did_you_mean, near
+from granctl.errors.root import RunError, UserError, did_you_mean, listing, near
 
 
 class UnknownRecipeError(UserError):
@@ -36,6 +36,29 @@ class NothingToLearnError(UserError):
         super().__init__(
             f"none of the {num} images (split {split}) of {shards} has a class in the label map",
             "cut at a depth or level that keeps their labels",
+        )
+
+
+class SeveralClassesError(UserError):
+    """A label map that gives an image several classes, for a loss that takes one."""
+
+    def __init__(self, loss: str, given: str, keyed_by: str, keys: Sequence[str]) -> None:
+        several = f"{len(keys)} {keyed_by}{'s' if len(keys) > 1 else ''}"
+        super().__init__(
+            f"loss {loss} takes one class an image in each map; {given} gives {several} several:"
+            f" {listing(keys)}",
+            "cut with a policy of one parent: `granctl tree cut --policy first`",
+        )
+
+
+class NotNestedError(UserError):
+    """Fine classes that do not lie each in one coarse class."""
+
+    def __init__(self, fine: str, coarse: str, faults: Sequence[str]) -> None:
+        super().__init__(
+            f"by the images, the classes of --fine {fine} do not lie each in one of --labels"
+            f" {coarse}: {listing(faults)}",
+            "take cuts that nest: two depths under one policy, or clusters made with --within",
         )
 
 

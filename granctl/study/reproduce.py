@@ -21,6 +21,7 @@ from granctl.provenance import plain, short
 from granctl.shards.index import ShardSet
 from granctl.study.cutmaps import find_map
 from granctl.study.results import Result, load_results
+from granctl.train.maps import further_digests
 from granctl.train.pretrain import PretrainSpec, pretrain
 from granctl.train.recipe import Recipe, recipe_of
 from granctl.train.runs import Run
@@ -120,15 +121,18 @@ def differences(
 
 
 def _run_again(workspace: Workspace, anew: Workspace, path: Path, progress: Progress) -> Path:
-    """Trains the run in that folder anew, from the shards and the label map of its digests."""
+    """Trains the run in that folder anew, from the shards and the label maps of its digests."""
     run = _opened(path)
     inputs = read_json(path / SPEC_NAME)["provenance"]["inputs"]
+    also, fine = further_digests(inputs)
     spec = PretrainSpec(
         shards=find_shards(workspace, inputs["shards"]),
         labels=find_labels(workspace, inputs["labels"]),
         recipe=run.recipe,
         seed=run.spec["seed"],
         images=run.spec["images"],
+        also=tuple(find_labels(workspace, further) for further in also),
+        fine=None if fine is None else find_labels(workspace, fine),
     )
     return pretrain(anew, spec, None, progress).path
 

@@ -25,7 +25,8 @@ class Labelling:
     key: NDArray[np.int64]
     """Shape (N,): the image's entry in the table below."""
     offsets: NDArray[np.int64]
-    """Classes of entry k: `classes[offsets[k]:offsets[k + 1]]`, at least one where it is used."""
+    """Classes of entry k: `classes[offsets[k]:offsets[k + 1]]`, at least one where it is used;
+    none where only a further map of several (`maps.py`) gives an image a class."""
     classes: NDArray[np.int64]
     """Numbers of present classes, in the map's order of each label; the first is the main one."""
     class_ids: tuple[str, ...]
@@ -54,10 +55,18 @@ class Labelling:
     @property
     def main_class(self) -> NDArray[np.int64]:
         """Shape (N,): the first class of each image."""
-        return self.classes[self.offsets[self.key]]
+        return self.main_class_of(np.arange(len(self)))
 
-    def multi_hot(self, images: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Shape (len(images), K): 1 for each class that an image has.
+    def main_class_of(self, images: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Shape (len(images),): the first class of each of these images.
+
+        Args:
+            images: indices into the N images.
+        """
+        return self.classes[self.offsets[self.key[images]]]
+
+    def pairs(self, images: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Place in `images` and class of every class that these images have.
 
         Args:
             images: indices into the N images.
@@ -66,8 +75,16 @@ class Labelling:
         num = (self.offsets[key + 1] - self.offsets[key]).astype(np.int64)
         image = np.repeat(np.arange(len(images)), num)
         within = np.arange(num.sum()) - np.repeat(np.cumsum(num) - num, num)
+        return image, self.classes[np.repeat(self.offsets[key], num) + within]
+
+    def multi_hot(self, images: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Shape (len(images), K): 1 for each class that an image has.
+
+        Args:
+            images: indices into the N images.
+        """
         hot = np.zeros((len(images), self.num_classes), dtype=np.float32)
-        hot[image, self.classes[np.repeat(self.offsets[key], num) + within]] = 1.0
+        hot[self.pairs(images)] = 1.0
         return hot
 
     def images_of_class(self) -> NDArray[np.int64]:
@@ -109,8 +126,7 @@ def label_images(
         OtherImagesError: the map is keyed by images, and of another shard set.
         NothingToLearnError: no image has a class.
     """
-    look_up = _keys_by_image if labels.keyed_by == "image" else _keys_by_label
-    key = look_up(shards, split, labels)
+    key = keys_of(shards, split, labels)
     num_labels = len(labels.labels)
     label_of_entry = np.repeat(np.arange(num_labels), np.diff(labels.offsets))
     if class_ids is None:
@@ -139,6 +155,17 @@ def label_images(
         labels_present=len(np.unique(key[row])),
         dropped=len(key) - len(row),
     )
+
+
+def keys_of(shards: ShardSet, split: str, labels: LabelMap) -> NDArray[np.int64]:
+    """The map's row of each image of a split: shape (images of the split,).
+
+    Raises:
+        LabelsNotInMapError: an image has a label that the map does not know.
+        OtherImagesError: the map is keyed by images, and of another shard set.
+    """
+    look_up = _keys_by_image if labels.keyed_by == "image" else _keys_by_label
+    return look_up(shards, split, labels)
 
 
 def _keys_by_label(shards: ShardSet, split: str, labels: LabelMap) -> NDArray[np.int64]:

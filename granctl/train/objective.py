@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from granctl.errors import BadOptionError
 from granctl.train import losses
 from granctl.train.device import autocast
+from granctl.train.heads import Head
 from granctl.train.images import Batch, normalised
 from granctl.train.labelling import Labelling
 from granctl.train.mixing import Mix, erased, mix_of, mixed
@@ -21,17 +21,33 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-LossKind = Literal["cross-entropy", "sigmoid"]
+LossKind = Literal["cross-entropy", "sigmoid", "levels", "marginal"]
+_OPTION_OF_LOSS = {"levels": "--also", "marginal": "--fine"}
 
 
-def loss_kind(asked: Literal["auto", "cross-entropy", "sigmoid"], labelling: Labelling) -> LossKind:
-    """Sigmoid where an image has several classes, cross-entropy else, unless one is asked for.
+def loss_kind(
+    asked: Literal["auto"] | LossKind, labelling: Labelling, head: Head | None = None
+) -> LossKind:
+    """What is minimised: levels or marginal where several label maps teach.
+
+    Of one map: sigmoid where an image has several classes, cross-entropy where none has, unless
+    one of them is asked for.
 
     Raises:
-        BadOptionError: cross-entropy was asked for, and images have several classes.
+        BadOptionError: what was asked for does not fit the label maps.
     """
+    if head is not None:
+        if asked not in ("auto", head.loss_kind):
+            option = _OPTION_OF_LOSS[head.loss_kind]
+            problem = f"{asked} has no use for the maps of {option}"
+            raise BadOptionError("loss", problem, f"say --set loss={head.loss_kind}")
+        return head.loss_kind
     if asked == "auto":
         return "sigmoid" if labelling.multi_label else "cross-entropy"
+    if asked in _OPTION_OF_LOSS:
+        option = _OPTION_OF_LOSS[asked]
+        problem = f"{asked} takes more than one label map"
+        raise BadOptionError("loss", problem, f"give another one with {option}")
     if asked == "cross-entropy" and labelling.multi_label:
         raise BadOptionError(
             "loss",
@@ -46,7 +62,7 @@ class Objective:
     """The loss of a network over a batch: what it is shown, and what it should have said."""
 
     labelling: Labelling
-    """Classes of the images; K of them."""
+    """Classes of the images; K of them, unless there is a `head`."""
     kind: LossKind
     smoothing: float
     look: Input | None
@@ -54,6 +70,8 @@ class Objective:
     augment: Augment
     seed: int
     device: torch.device
+    head: Head | None = None
+    """How its outputs are to be read where several label maps teach; None: one a class."""
 
     def __call__(self, network: Any, batch: Batch) -> Tensor:
         """The mean over the batch's images: a scalar."""
@@ -81,14 +99,20 @@ class Objective:
         import torch
 
         if self.kind == "sigmoid":
-            hot = torch.from_numpy(self.labelling.multi_hot(images))
-            return losses.sigmoid(logits_BK, hot.to(self.device, non_blocking=True), each=each)
-        classes = torch.from_numpy(self._main_class[images]).to(self.device, non_blocking=True)
+            hot = torch.zeros(logits_BK.shape, device=self.device)
+            image, classes = map(self._there, self.labelling.pairs(images))
+            hot[image, classes] = 1.0
+            return losses.sigmoid(logits_BK, hot, each=each)
+        if self.head is not None:
+            target = self._there(self.head.target(self.labelling, images))
+            return self.head.loss(logits_BK, target, self.smoothing, each=each)
+        classes = self._there(self.labelling.main_class_of(images))
         return losses.cross_entropy(logits_BK, classes, self.smoothing, each=each)
 
-    @cached_property
-    def _main_class(self) -> NDArray[np.int64]:
-        return self.labelling.main_class
+    def _there(self, numbers: NDArray[np.int64]) -> Tensor:
+        import torch
+
+        return torch.from_numpy(numbers).to(self.device, non_blocking=True)
 
 
 def set_head_bias(head: Any, kind: LossKind, labelling: Labelling) -> None:

@@ -20,16 +20,17 @@ from granctl.train import models
 from granctl.train.batches import num_batches
 from granctl.train.device import Machine, open_device, precision, threads
 from granctl.train.evaluate import outputs, score
+from granctl.train.heads import Head, own_scores
 from granctl.train.images import Images, resolved
 from granctl.train.keeping import Keeping
 from granctl.train.labelling import Labelling, label_images
 from granctl.train.loop import Fitted, Plan, fit
+from granctl.train.maps import Maps
 from granctl.train.metrics import METRICS_NAME, MetricsLog
 from granctl.train.objective import LossKind, Objective, loss_kind, set_head_bias
 from granctl.train.recipe import Recipe
 from granctl.train.runs import CHECKPOINTS
 from granctl.train.world import World, joined
-from granctl.tree.labelmap import LabelMap
 from granctl.workspace import Artefact, Workspace, begin_folder, finish_folder, folder_state
 
 SCHEMA = 1
@@ -47,6 +48,10 @@ class PretrainSpec:
     """Weights, order and augmentation follow from it."""
     images: int | None = None
     """Train on this many of the images that have a class, chosen by the seed; None: all."""
+    also: tuple[Path, ...] = ()
+    """Label maps of further levels, which teach at once (loss levels)."""
+    fine: Path | None = None
+    """The label map of the head's classes, sums of which are `labels`' (loss marginal)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,8 +72,9 @@ class _Job:
     """What was asked, looked up."""
 
     shards: ShardSet
-    labels: LabelMap
+    maps: Maps
     labelling: Labelling
+    head: Head | None
     recipe: Recipe
     loss: LossKind
     seed: int
@@ -99,6 +105,7 @@ def pretrain(
         StoppedError: by a signal; all is saved.
         LabelsNotInMapError: an image has a label that the map lacks.
         OtherImagesError: the map is keyed by images, and of other images.
+        SeveralClassesError, NotNestedError: several maps do not fit each other or the images.
         NonFiniteLossError: the loss went out of range.
         OutputExistsError: `out` holds something else.
         GranctlError: an input is missing or damaged.
@@ -118,28 +125,25 @@ def _pretrain(
     keep: Keep,
     world: World,
 ) -> Artefact:
-    shards, labels = ShardSet.open(spec.shards), LabelMap.read(spec.labels)
+    shards, maps = ShardSet.open(spec.shards), Maps.read(spec.labels, spec.also, spec.fine)
     look = resolved(spec.recipe.input, shards, TRAIN)
     recipe = dataclasses.replace(spec.recipe, input=look)
     asked = {"recipe": plain(recipe), "seed": spec.seed, "images": spec.images}
-    inputs = {
-        "shards": shards.digest,
-        "labels": labels.digest,
-        # Maps that were made by hand may share a digest, which says how a map was made.
-        "labels_content": labels.content_digest,
-    }
+    inputs = {"shards": shards.digest, **maps.digests}
     run_digest = _identity(asked, inputs)
     folder = out.absolute() if out else workspace.place("run", recipe.name, run_digest)
     state = world.done_by_first(lambda: folder_state(folder, run_digest))
     if state == "whole":
         return _found(folder, run_digest)
-    labelling = _chosen(label_images(shards, TRAIN, labels), spec.images, spec.seed)
+    found, head = maps.labelled(shards, TRAIN)
+    labelling = _chosen(found, spec.images, spec.seed)
     job = _Job(
         shards=shards,
-        labels=labels,
+        maps=maps,
         labelling=labelling,
+        head=head,
         recipe=recipe,
-        loss=loss_kind(recipe.loss, labelling),
+        loss=loss_kind(recipe.loss, labelling, head),
         seed=spec.seed,
         machine=machine,
         keeping=keep,
@@ -159,8 +163,8 @@ def _pretrain(
             "digest": run_digest,
             "inputs": inputs,
             "details": details,
-            "class_ids": list(labelling.class_ids),
-            "class_names": list(labelling.class_names),
+            "class_ids": list((head or labelling).class_ids),
+            "class_names": list((head or labelling).class_names),
         }
         world.done_by_first(lambda: finish_folder(folder, manifest))
     return Artefact(kind="run", path=folder, digest=run_digest, made=True, details=details)
@@ -197,9 +201,11 @@ def _tell(job: _Job) -> None:
     dropped = f"; {part.dropped} images have no class and are left out" if part.dropped else ""
     job.progress.note(
         f"{part.num_classes} of the label map's {part.classes_total} classes are present in"
-        f" {len(part)} images ({part.labels_present} {job.labels.keyed_by}s{several}); loss"
+        f" {len(part)} images ({part.labels_present} {job.maps.labels.keyed_by}s{several}); loss"
         f" {job.loss}{dropped}"
     )
+    if job.head:
+        job.progress.note(f"the head has {job.head.num_outputs} outputs, of {job.head.name}")
 
 
 def _train(job: _Job, folder: Path, run_digest: str) -> dict[str, Any]:
@@ -208,7 +214,7 @@ def _train(job: _Job, folder: Path, run_digest: str) -> dict[str, Any]:
         recipe.model,
         channels=recipe.input.channels or 3,
         resolution=recipe.input.resolution,
-        num_classes=labelling.num_classes,
+        num_classes=(job.head.num_outputs if job.head else labelling.num_classes),
         seed=job.seed,
     )
     set_head_bias(network.head, job.loss, labelling)
@@ -238,6 +244,7 @@ def _train(job: _Job, folder: Path, run_digest: str) -> dict[str, Any]:
             augment=recipe.augment,
             seed=job.seed,
             device=device,
+            head=job.head,
         ),
         device,
         log=MetricsLog(folder / METRICS_NAME),
@@ -250,7 +257,7 @@ def _train(job: _Job, folder: Path, run_digest: str) -> dict[str, Any]:
             keep_every=job.keeping.marks,
         ),
         progress=job.progress,
-        label=f"pretrain {job.labels.name} seed {job.seed}",
+        label=f"pretrain {job.head.name if job.head else job.maps.labels.name} seed {job.seed}",
         world=job.world,
     )
     held_out = _held_out(job, network, device)
@@ -269,28 +276,32 @@ def _images(job: _Job, split: str, labelling: Labelling) -> Images:
 
 
 def _held_out(job: _Job, network: Any, device: Any) -> dict[str, Any] | None:
-    """Scores on the source's own held-out images; none for a map keyed by training images."""
+    """Scores on the source's own held-out images; none for a map keyed by training images.
+
+    Where several maps teach they are those of the classes of `labels`.
+    """
     splits = [s for s in HELD_OUT_SPLITS if s in job.shards.splits]
-    if not splits or job.labels.keyed_by == "image":
+    if not splits or job.maps.labels.keyed_by == "image":
         return None
-    truth = label_images(job.shards, splits[0], job.labels, job.labelling.class_ids)
+    truth = label_images(job.shards, splits[0], job.maps.labels, job.labelling.class_ids)
     first, last = (len(truth) * r // job.world.size for r in (job.world.rank, job.world.rank + 1))
     ours = truth.only(np.arange(first, last))
-    scores = score(outputs(network, _images(job, splits[0], ours), device), ours, job.world)
+    given = outputs(network, _images(job, splits[0], ours), device)
+    scores = score(own_scores(job.head, given), ours, job.world)
     return {"split": splits[0], **plain(scores)}
 
 
 def _details(
     job: _Job, fitted: Fitted, held_out: dict[str, Any] | None, computed: str
 ) -> dict[str, Any]:
-    recipe, labelling = job.recipe, job.labelling
+    recipe, labelling, labels = job.recipe, job.labelling, job.maps.labels
     return {
         "recipe": recipe.name,
         "seed": job.seed,
         "cut": {
-            "name": job.labels.name,
-            "method": job.labels.method,
-            "params": plain(job.labels.params),
+            "name": labels.name,
+            "method": labels.method,
+            "params": plain(labels.params),
         },
         "classes_present": labelling.num_classes,
         "classes_total": labelling.classes_total,
@@ -301,13 +312,14 @@ def _details(
         "images_seen": fitted.images_seen,
         "epochs": recipe.epochs,
         "steps": job.steps,
+        "head": job.head.record() if job.head else None,
         "loss": job.loss,
         "train_loss": fitted.train_loss,
         "skipped_steps": fitted.skipped,
         "held_out": held_out,
         "resolution": recipe.input.resolution,
         "channels": recipe.input.channels,
-        "labels_digest": job.labels.digest,
+        "labels_digest": labels.digest,
         "shards_digest": job.shards.digest,
         "computed": computed,
     }

@@ -192,10 +192,11 @@ class Recipe:
     epochs: int
     batch_size: int
     """Images a step."""
-    loss: Literal["auto", "cross-entropy", "sigmoid"] = "auto"
-    """auto: sigmoid where a label that is present has several classes, else cross-entropy."""
+    loss: Literal["auto", "cross-entropy", "sigmoid", "levels", "marginal"] = "auto"
+    """auto: levels with `--also`, marginal with `--fine`; else sigmoid where a label that is
+    present has several classes, and cross-entropy where none has."""
     label_smoothing: float = 0.0
-    """Share of the target spread over all classes; cross-entropy only."""
+    """Share of the target spread over all classes of a softmax; not used by sigmoid."""
     clip: float | None = None
     """Largest norm of the gradient; None: not clipped."""
     accumulate: int = 1

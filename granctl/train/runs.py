@@ -92,7 +92,7 @@ class Run:
             recipe.model,
             channels=recipe.input.channels or 3,
             resolution=recipe.input.resolution,
-            num_classes=self.record["classes_present"],
+            num_classes=len(self.manifest["class_ids"]),
             seed=0,
         )
         # Of weights that were averaged, the average is what the run is for.

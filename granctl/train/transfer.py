@@ -190,9 +190,11 @@ def _source(run: Run | None) -> dict[str, Any] | None:
     if run is None:
         return None
     record = run.record
+    head = record.get("head")
+    # Several maps are a way of their own to pretrain: no mean may be taken over them and one map.
     return {
-        "cut": record["cut"]["name"],
-        "method": record["cut"]["method"],
+        "cut": head["name"] if head else record["cut"]["name"],
+        "method": record["loss"] if head else record["cut"]["method"],
         "params": record["cut"]["params"],
         "classes_total": record["classes_total"],
         "classes_present": record["classes_present"],
