@@ -9,6 +9,7 @@ from typing import Any
 
 from granctl.study.cutmaps import map_paths, run_spec
 from granctl.study.results import Result
+from granctl.train.maps import further_digests
 from granctl.workspace import Workspace
 
 
@@ -27,15 +28,17 @@ class Step:
 
 
 def lineage(workspace: Workspace, result: Result) -> list[Step]:
-    """The steps behind a result, the cut first; what is gone keeps its digest."""
+    """The steps behind a result, the cuts first; what is gone keeps its digest."""
     steps = []
     source = result.get("source")
     if source:
-        path, record = _cut_record(workspace, result)
-        steps.append(_step("cut", source.get("labels_digest"), path, record))
-        run = run_spec(result)
+        made = run_spec(result).get("provenance")
         path = str(result.get("run") or "")
-        steps.append(_step("pretrain", source.get("run_digest"), path, run.get("provenance")))
+        run = _step("pretrain", source.get("run_digest"), path, made)
+        also, fine = further_digests(run.inputs)
+        cuts = [source.get("labels_digest"), *also, *([fine] if fine else [])]
+        steps += [_step("cut", cut, *_cut_record(workspace, cut)) for cut in cuts]
+        steps.append(run)
     steps.append(_step("transfer", result["digest"], result["path"], result.get("provenance")))
     return steps
 
@@ -52,16 +55,16 @@ def _step(what: str, digest: Any, path: str, record: Any) -> Step:
     )
 
 
-def _cut_record(workspace: Workspace, result: Result) -> tuple[str, Any]:
+def _cut_record(workspace: Workspace, digest: Any) -> tuple[str, Any]:
     """Path and provenance of the label map; only the file's metadata is read."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    for path in map_paths(workspace, result["source"].get("labels_digest")):
+    for path in map_paths(workspace, digest):
         try:
             head = json.loads((pq.read_schema(path).metadata or {})[b"granctl.label-map"])
         except (pa.ArrowException, OSError, KeyError, ValueError):
             continue
-        if head.get("digest") == result["source"].get("labels_digest"):
+        if head.get("digest") == digest:
             return str(path), head.get("provenance")
     return "", None

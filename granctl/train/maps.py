@@ -124,7 +124,7 @@ def _levels(
         columns.append(column)
     table = np.stack(columns, axis=1)
     row = np.flatnonzero(table.max(axis=1)[key] >= 0)
-    taught = np.unique(key[row])
+    taught = np.flatnonzero(np.bincount(key[row]))
     labelling = dataclasses.replace(
         own, row=row, key=key[row], labels_present=len(taught), dropped=len(key) - len(row)
     )

@@ -16,7 +16,9 @@ from granctl.progress import Silent
 from granctl.shards.features import Features
 from granctl.shards.index import ShardSet
 from granctl.shards.order import permuted
+from granctl.study.lineage import lineage
 from granctl.study.reproduce import reproduce
+from granctl.study.results import load_results
 from granctl.train.batches import Share, pieces_from
 from granctl.train.embed import embed
 from granctl.train.images import Batch
@@ -204,6 +206,12 @@ def test_a_result_of_several_maps_is_reproduced(
     assert record["same"], record["differences"]
     assert record["same_inputs"]
     assert len(list((workspace.root / "reproductions").glob("*/runs/*/manifest.json"))) == 1
+    (found,) = load_results([result.path])
+    steps = lineage(workspace, found)
+    cuts = [leaves, ROWS, SOME] if loss == "levels" else [ROWS, leaves]
+    assert [s.what for s in steps] == [*["cut"] * len(cuts), "pretrain", "transfer"]
+    assert [s.digest for s in steps[: len(cuts)]] == [labels.digest for labels in cuts]
+    assert all(Path(s.path).is_file() for s in steps[: len(cuts)])
 
 
 @pytest.mark.parametrize("kind", ["levels", "marginal"])
