@@ -58,7 +58,8 @@ class NotNestedError(UserError):
         super().__init__(
             f"by the images, the classes of --fine {fine} do not lie each in one of --labels"
             f" {coarse}: {listing(faults)}",
-            "take cuts that nest: two depths under one policy, or clusters made with --within",
+            "take cuts that nest, the finer one as --fine: two depths under one policy, or clusters"
+            " made with --within",
         )
 
 

@@ -159,28 +159,41 @@ def _fine(
     is_taught = coarse_of_row[fine.row] >= 0
     fine_class, coarse_class = fine.main_class[is_taught], coarse_of_row[fine.row][is_taught]
     coarse_of_fine = np.full(fine.num_classes, -1, dtype=np.int64)
-    coarse_of_fine[fine_class] = coarse_class  # any one of them; the others are looked for below
-    crossing = coarse_of_fine[fine_class] != coarse_class
-    faults = [
-        f"{fine.class_ids[k]} ({fine.class_names[k]}) lies in several"
-        for k in np.unique(fine_class[crossing]).tolist()
-    ]
-    faults += [
-        f"{fine.class_ids[k]} ({fine.class_names[k]}) lies in none"
-        for k in np.flatnonzero(coarse_of_fine < 0).tolist()
-    ]
-    num_fine = np.bincount(coarse_of_fine[coarse_of_fine >= 0], minlength=coarse.num_classes)
-    faults += [
-        f"{coarse.class_ids[c]} ({coarse.class_names[c]}) has no fine class"
-        for c in np.flatnonzero(num_fine == 0).tolist()
-    ]
-    if faults:
+    coarse_of_fine[fine_class] = coarse_class
+    crosses = bool((coarse_of_fine[fine_class] != coarse_class).any())
+    has_fine = np.bincount(coarse_class, minlength=coarse.num_classes) > 0
+    if crosses or (coarse_of_fine < 0).any() or not has_fine.all():
+        faults = _unnested(coarse, fine, fine_class, coarse_class)
         raise NotNestedError(fine_map.name, coarse_map.name, faults)
     return coarse, Fine(
         coarse=_part("labels", coarse_map, coarse),
         fine=_part("fine", fine_map, fine),
         coarse_of_fine=coarse_of_fine,
     )
+
+
+def _unnested(
+    coarse: Labelling,
+    fine: Labelling,
+    fine_class: NDArray[np.int64],
+    coarse_class: NDArray[np.int64],
+) -> list[str]:
+    """What is wrong with fine classes, then coarse ones, of the images that have both."""
+    found: dict[int, list[int]] = {k: [] for k in range(fine.num_classes)}
+    for pair in np.unique(fine_class * coarse.num_classes + coarse_class).tolist():
+        found[pair // coarse.num_classes].append(pair % coarse.num_classes)
+    faults = []
+    for k, around in found.items():
+        if len(around) != 1:
+            names = " and ".join(_called(coarse, c) for c in around[:2]) or "none"
+            more = f" and {len(around) - 2} more" if len(around) > 2 else ""
+            faults.append(f"{_called(fine, k)} lies in {names}{more}")
+    lacking = sorted(set(range(coarse.num_classes)).difference(*found.values()))
+    return faults + [f"{_called(coarse, c)} has no fine class" for c in lacking]
+
+
+def _called(labelling: Labelling, number: int) -> str:
+    return f"{labelling.class_ids[number]} ({labelling.class_names[number]})"
 
 
 # --- both -----------------------------------------------------------------------------------------

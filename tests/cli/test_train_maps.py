@@ -78,7 +78,7 @@ def test_a_fine_head_from_the_images_to_a_result(granctl, given, tmp_path, shape
             ("leaf", "--also", "several"),
             (f"--also level-several gives 1 label several: {LABELS[0]}", "--policy first"),
         ),
-        (("rows", "--fine", "columns"), ("a (a) lies in several", "cuts that nest")),
+        (("rows", "--fine", "columns"), ("a (a) lies in a (a) and b (b)", "cuts that nest")),
         (("leaf", "--also", "nowhere"), ("label map not found", "granctl tree cut")),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

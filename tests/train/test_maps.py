@@ -140,13 +140,14 @@ def test_scores_of_fine_classes_are_sums_of_coarse_probabilities(shards):
 @pytest.mark.parametrize(
     ("coarse", "fine", "words"),
     [
-        (HALVES, [[0], [1], [1], [2]], ("q (q) lies in several",)),
+        (HALVES, [[0], [1], [1], [2]], ("q (q) lies in low (low) and high (high)",)),
         (label_map([[0], [], [1], [1]], ("a", "b")), LEAVES, ("b (b) lies in none",)),
         (HALVES, [[0], [1], [], []], ("low (low) has no fine class",)),
+        (LEAVES, [[0], [0], [0], [1]], ("p (p) lies in a (a) and b (b) and 1 more",)),
         (
             label_map([[0], [1], [], [1]], ("a", "b")),
             [[0], [0], [1], [2]],
-            ("p (p) lies in several", "q (q) lies in none"),
+            ("p (p) lies in a (a) and b (b)", "q (q) lies in none"),
         ),
     ],
 )
@@ -158,6 +159,7 @@ def test_fine_classes_that_do_not_nest_are_refused(shards, coarse, fine, words):
     for word in (*words, "--fine toy", "--labels toy"):
         assert word in caught.value.message
     assert "cuts that nest" in caught.value.hint
+    assert ("has no fine class" in caught.value.message) == ("has no fine class" in words[0])
 
 
 # --- both -----------------------------------------------------------------------------------------

@@ -230,6 +230,6 @@ def test_fine_classes_that_do_not_nest_are_refused_before_anything_is_made(
     train, written, tmp_path
 ):
     """Columns cross rows."""
-    with pytest.raises(NotNestedError, match=r"left .* lies in several"):
+    with pytest.raises(NotNestedError, match=r"left .* lies in top .* and bottom"):
         train("never", labels=ROWS, fine=written(COLUMNS))
     assert not (tmp_path / "never").exists()
