@@ -90,6 +90,17 @@ class DeviceFullError(RunError):
         )
 
 
+class PeerLostError(RunError):
+    """One of the processes that train together is gone."""
+
+    def __init__(self, step: int, reason: Exception) -> None:
+        said = str(reason).strip().splitlines()[0] if str(reason).strip() else repr(reason)
+        super().__init__(
+            f"the training lost another process after step {step}: {said}",
+            "see what the other process says; the same command goes on from the last checkpoint",
+        )
+
+
 class ProcessesFailedError(RunError):
     """Processes of one machine that train together, of which one failed alone."""
 

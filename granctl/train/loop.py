@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from granctl.errors import DeviceFullError, NonFiniteLossError, StoppedError
+from granctl.errors import DeviceFullError, NonFiniteLossError, PeerLostError, StoppedError
 from granctl.progress import Progress
 from granctl.train import checkpoint
 from granctl.train.averaging import Average
@@ -250,6 +250,10 @@ class _Fitting:
             while self.step < plan.steps:
                 self._one(network, batches)
                 self._end_step(stop)
+        except RuntimeError as error:
+            if not world.is_lost(error):
+                raise
+            raise PeerLostError(self.step, error) from error
         finally:
             if world.is_first:
                 self._keeper.wait()
