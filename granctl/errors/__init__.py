@@ -88,6 +88,7 @@ from granctl.errors.study import (
 )
 from granctl.errors.train import (
     CheckpointMismatchError,
+    CopyFailedError,
     DeviceFullError,
     HalfWorldError,
     NoCheckpointError,
@@ -95,6 +96,7 @@ from granctl.errors.train import (
     NonFiniteLossError,
     NoProgressError,
     NothingToLearnError,
+    NotResumedError,
     OtherImagesError,
     PeerLostError,
     ProcessesFailedError,
@@ -134,6 +136,7 @@ __all__ = [
     "CheckpointMismatchError",
     "ClusterCountError",
     "CompressedSourceError",
+    "CopyFailedError",
     "DataError",
     "DeviceFullError",
     "DoesNotFitError",
@@ -173,6 +176,7 @@ __all__ = [
     "NotAResultError",
     "NotCoveredError",
     "NotReproducedError",
+    "NotResumedError",
     "NothingBelowError",
     "NothingKeptError",
     "NothingToCompareError",

@@ -75,6 +75,7 @@ def save(
         try:
             torch.save(dict(state), temporary / STATE_NAME)
         except RuntimeError as error:  # how torch says that a disk is full
+            shutil.rmtree(temporary, ignore_errors=True)
             raise OSError(28, str(error)) from error
         fsync_path(temporary / STATE_NAME)
         manifest = {

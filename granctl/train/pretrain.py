@@ -28,6 +28,7 @@ from granctl.train.metrics import METRICS_NAME, MetricsLog
 from granctl.train.objective import LossKind, Objective, loss_kind, set_head_bias
 from granctl.train.recipe import Recipe
 from granctl.train.runs import CHECKPOINTS
+from granctl.train.watching import Watch
 from granctl.train.world import World, joined
 from granctl.tree.labelmap import LabelMap
 from granctl.workspace import Artefact, Workspace, begin_folder, finish_folder, folder_state
@@ -203,6 +204,8 @@ def _tell(job: _Job) -> None:
 
 
 def _train(job: _Job, folder: Path, run_digest: str) -> dict[str, Any]:
+    import torch
+
     recipe, labelling, device = job.recipe, job.labelling, open_device(job.machine)
     network = models.build(
         recipe.model,
@@ -213,6 +216,7 @@ def _train(job: _Job, folder: Path, run_digest: str) -> dict[str, Any]:
     )
     set_head_bias(network.head, job.loss, labelling)
     network.to(device)
+    side, channels = recipe.input.resolution, recipe.input.channels or 3
     images = _images(job, TRAIN, labelling)
     if recipe.augment.kind != "resized-crop":
         images.load()
@@ -252,6 +256,7 @@ def _train(job: _Job, folder: Path, run_digest: str) -> dict[str, Any]:
         progress=job.progress,
         label=f"pretrain {job.labels.name} seed {job.seed}",
         world=job.world,
+        watch=Watch(network, torch.zeros(1, channels, side, side, device=device), job.world.size),
     )
     held_out = _held_out(job, network, device)
     return _details(job, fitted, held_out, f"{device.type}, {precision(device)}")

@@ -33,7 +33,7 @@ VIT = (
     .replace('{ name = "adamw", lr = 0.02 }', '{ name = "sgd", lr = 0.05 }', 1)
 )
 """No statistics of batches; and no division by gradients' sizes, which blows up their rounding."""
-TIMES = ("images_per_s", "waiting_frac")
+TIMES = ("images_per_s", "waiting_frac", "memory_mb")
 SIGNALS = (signal.SIGKILL, signal.SIGUSR2, signal.SIGTERM)
 
 
