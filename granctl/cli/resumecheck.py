@@ -24,6 +24,10 @@ def resume_check(
     tolerance: Annotated[
         float, typer.Option(help="By how much a number of the end may differ.", min=0)
     ] = 0.0,
+    shards: Annotated[
+        Path | None, typer.Option(help="Of the run (default: found in the workspace).")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="Likewise.")] = None,
     seed: Seed = 0,
     json: Json = False,
     quiet: Quiet = False,
@@ -38,6 +42,7 @@ def resume_check(
     session = Session(workspace, as_json=json, quiet=quiet)
     check = CheckSpec(steps=steps, kills=kills, processes=processes, seed=seed)
     run, on = session.given_or_newest(run, "run"), Machine(**machine.fields)
-    record = resume_check(session.workspace, run, check, tolerance, on, session.progress)
+    place, told = session.workspace, session.progress
+    record = resume_check(place, run, check, tolerance, on, told, shards, labels)
     session.answer("the same" if record["same"] else "not the same", record)
     check_resumed(record, machine.fields["device"])

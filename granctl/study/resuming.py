@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from granctl.errors import ManifestMismatchError, MissingInputError, NotResumedError
+from granctl.errors import BadOptionError, ManifestMismatchError, MissingInputError, NotResumedError
 from granctl.files import read_json
 from granctl.progress import Progress
 from granctl.provenance import short
@@ -28,11 +28,14 @@ def resume_check(
     tolerance: float,
     machine: Machine,
     progress: Progress,
+    shards: Path | None = None,
+    labels: Path | None = None,
 ) -> dict[str, Any]:
     """Kills short copies of a run at random steps, and compares them with an undisturbed one.
 
     The run itself may be whole, unfinished or at work: only its spec.json is read. The copies lie
-    in the workspace while they are needed.
+    in the workspace while they are needed. `shards` and `labels` say where its inputs lie; None:
+    they are looked for in the workspace.
 
     Returns:
         What `--json` prints: `run`, `steps`, `processes`, `kills` (step, same,
@@ -41,9 +44,10 @@ def resume_check(
     Raises:
         MissingInputError, ManifestMismatchError: there is no such run.
         LostInputError: its shards or label map are not in the workspace any more.
+        BadOptionError: those that are given are not its own.
         CopyFailedError: a copy did not end as it was meant to.
     """
-    spec, digest = _spec_of(workspace, run)
+    spec, digest = _spec_of(workspace, run, shards, labels)
     labelling = label_images(ShardSet.open(spec.shards), TRAIN, LabelMap.read(spec.labels))
     copy = short_copy(spec, spec.images or len(labelling), check.steps)
     place = workspace.root / "resume-checks" / short(digest)
@@ -74,7 +78,9 @@ def check_resumed(record: dict[str, Any], computed: str) -> None:
         raise NotResumedError([kill["step"] for kill in bad], largest, computed)
 
 
-def _spec_of(workspace: Workspace, run: Path) -> tuple[PretrainSpec, str]:
+def _spec_of(
+    workspace: Workspace, run: Path, shards: Path | None, labels: Path | None
+) -> tuple[PretrainSpec, str]:
     """What a run was asked, with paths of its inputs, and its digest."""
     if not run.exists():
         raise MissingInputError("run", run, "make one with `granctl pretrain`")
@@ -84,11 +90,21 @@ def _spec_of(workspace: Workspace, run: Path) -> tuple[PretrainSpec, str]:
         raise ManifestMismatchError(run, problem, "name the folder of a run")
     found = read_json(path)
     asked, inputs = found["spec"], found["provenance"]["inputs"]
+    if shards is not None:
+        _check_same("--shards", shards, ShardSet.open(shards).digest, inputs["shards"])
+    if labels is not None:
+        _check_same("--labels", labels, LabelMap.read(labels).digest, inputs["labels"])
     spec = PretrainSpec(
-        shards=find_shards(workspace, inputs["shards"]),
-        labels=find_labels(workspace, inputs["labels"]),
+        shards=shards or find_shards(workspace, inputs["shards"]),
+        labels=labels or find_labels(workspace, inputs["labels"]),
         recipe=recipe_of(asked["recipe"], str(path)),
         seed=asked["seed"],
         images=asked["images"],
     )
     return spec, str(found["digest"])
+
+
+def _check_same(option: str, path: Path, found: str, wanted: str) -> None:
+    if found != wanted:
+        problem = f"{path} has the digest {short(found)}, the run was trained on {short(wanted)}"
+        raise BadOptionError(option, problem, "name the one that the run was trained on")
