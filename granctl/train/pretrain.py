@@ -52,7 +52,7 @@ class PretrainSpec:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Keep:
-    """How often a run keeps itself, and what stays; no part of its identity."""
+    """What a run keeps of itself, and how often; no part of its identity."""
 
     every_s: float = 600.0
     """Inside an epoch; at the end of each one is written in any case."""
@@ -61,6 +61,8 @@ class Keep:
     """So many stay, at least 2."""
     marks: int | None = None
     """Those of every so many steps stay too."""
+    tensorboard: bool = False
+    """Metrics are written for TensorBoard too."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -244,7 +246,7 @@ def _train(job: _Job, folder: Path, run_digest: str) -> dict[str, Any]:
             device=device,
         ),
         device,
-        log=MetricsLog(folder / METRICS_NAME),
+        log=MetricsLog(folder / METRICS_NAME, tensorboard=job.keeping.tensorboard),
         keeping=Keeping(
             folder=folder / CHECKPOINTS,
             run_digest=run_digest,
