@@ -81,10 +81,14 @@ def keep_options(
     keep_every: Annotated[
         int | None, typer.Option(help="Checkpoints of every so many steps stay too.", min=1)
     ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Metrics for TensorBoard too.")
+    ] = False,
 ) -> KeepOptions:
     """Gathers them."""
-    fields = {"every_steps": checkpoint_every, "every_s": 60.0 * checkpoint_minutes}
-    return KeepOptions(fields={**fields, "newest": keep, "marks": keep_every})
+    fields: dict[str, Any] = {"every_steps": checkpoint_every, "every_s": 60.0 * checkpoint_minutes}
+    fields |= {"newest": keep, "marks": keep_every, "tensorboard": tensorboard}
+    return KeepOptions(fields=fields)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

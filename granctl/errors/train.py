@@ -114,6 +114,40 @@ class DeviceFullError(RunError):
         )
 
 
+class CopyFailedError(RunError):
+    """A copy of a run, made to be checked, that did not end as it was meant to."""
+
+    def __init__(self, folder: Path, code: int, kill_at: int) -> None:
+        wanted = f"was to be killed at step {kill_at}" if kill_at else "was to end well"
+        super().__init__(
+            f"the copy {folder.name} of the run {wanted}, and ended with code {code}",
+            "its own words stand above; `granctl pretrain` with the same recipe shows the same",
+        )
+
+
+class NotResumedError(RunError):
+    """A run that does not go on as if nothing had been."""
+
+    def __init__(self, steps: Sequence[int], largest: float, computed: str) -> None:
+        super().__init__(
+            f"copies killed at step {', '.join(map(str, steps))} ended with other weights or"
+            f" metrics (by at most {largest:.3g}; computed on {computed})",
+            "on a GPU set CUBLAS_WORKSPACE_CONFIG=:4096:8, or allow it with --tolerance; on one"
+            " CPU thread it is a bug: please report it",
+        )
+
+
+class PeerLostError(RunError):
+    """One of the processes that train together is gone."""
+
+    def __init__(self, step: int, reason: Exception) -> None:
+        said = str(reason).strip().splitlines()[0] if str(reason).strip() else repr(reason)
+        super().__init__(
+            f"the training lost another process after step {step}: {said}",
+            "see what the other process says; the same command goes on from the last checkpoint",
+        )
+
+
 class ProcessesFailedError(RunError):
     """Processes of one machine that train together, of which one failed alone."""
 

@@ -124,15 +124,13 @@ def _run_again(workspace: Workspace, anew: Workspace, path: Path, progress: Prog
     """Trains the run in that folder anew, from the shards and the label maps of its digests."""
     run = _opened(path)
     inputs = read_json(path / SPEC_NAME)["provenance"]["inputs"]
-    also, fine = further_digests(inputs)
     spec = PretrainSpec(
         shards=find_shards(workspace, inputs["shards"]),
         labels=find_labels(workspace, inputs["labels"]),
         recipe=run.recipe,
         seed=run.spec["seed"],
         images=run.spec["images"],
-        also=tuple(find_labels(workspace, further) for further in also),
-        fine=None if fine is None else find_labels(workspace, fine),
+        **find_further(workspace, inputs),
     )
     return pretrain(anew, spec, None, progress).path
 
@@ -187,6 +185,19 @@ def find_shards(workspace: Workspace, digest: str) -> Path:
         except (OSError, GranctlError):
             continue
     raise LostInputError("shard set", short(digest), "granctl shards build")
+
+
+def find_further(workspace: Workspace, inputs: Mapping[str, str]) -> dict[str, Any]:
+    """The further label maps of a run's inputs, as fields of `PretrainSpec`.
+
+    Raises:
+        LostInputError: one is not in the workspace.
+    """
+    also, fine = further_digests(inputs)
+    return {
+        "also": tuple(find_labels(workspace, digest) for digest in also),
+        "fine": None if fine is None else find_labels(workspace, fine),
+    }
 
 
 def find_labels(workspace: Workspace, digest: str) -> Path:

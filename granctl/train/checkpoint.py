@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -74,17 +75,20 @@ def save(
         temporary.mkdir()
         try:
             torch.save(dict(state), temporary / STATE_NAME)
-        except RuntimeError as error:  # how torch says that a disk is full
-            raise OSError(28, str(error)) from error
-        fsync_path(temporary / STATE_NAME)
-        manifest = {
-            "schema": 1,
-            "step": step,
-            "epoch": epoch,
-            "run_digest": run_digest,
-            "sha256": _sha256(temporary / STATE_NAME),
-        }
-        write_json(temporary / MANIFEST_NAME, manifest)
+            fsync_path(temporary / STATE_NAME)
+            manifest = {
+                "schema": 1,
+                "step": step,
+                "epoch": epoch,
+                "run_digest": run_digest,
+                "sha256": _sha256(temporary / STATE_NAME),
+            }
+            write_json(temporary / MANIFEST_NAME, manifest)
+        except BaseException as error:
+            shutil.rmtree(temporary, ignore_errors=True)  # its space may be what the next one needs
+            if isinstance(error, RuntimeError):  # how torch says that a disk is full
+                raise OSError(errno.ENOSPC, str(error)) from error
+            raise
         shutil.rmtree(place, ignore_errors=True)
         os.replace(temporary, place)
         fsync_path(folder)

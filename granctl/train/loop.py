@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from granctl.errors import DeviceFullError, NonFiniteLossError, StoppedError
+from granctl.errors import DeviceFullError, NonFiniteLossError, PeerLostError, StoppedError
 from granctl.progress import Progress
 from granctl.train import checkpoint
 from granctl.train.averaging import Average
@@ -21,6 +21,7 @@ from granctl.train.recipe import Augment, Optimizer
 from granctl.train.schedule import Schedule, factor
 from granctl.train.stepping import Stepper
 from granctl.train.stopping import HEARD, Stop, listening
+from granctl.train.watching import Watch
 from granctl.train.world import ALONE, World
 
 if TYPE_CHECKING:
@@ -30,6 +31,22 @@ if TYPE_CHECKING:
 LOG_EVERY = 20
 """Steps between two lines of metrics; on CUDA losses and gradients are looked at only then."""
 _SEEDS = 1 << 63
+
+
+_after_step: list[Callable[[int], None]] = []
+
+
+@contextmanager
+def after_step(told: Callable[[int], None]) -> Iterator[None]:
+    """While it lasts, `told` is called with the number of each step that was taken, before saving.
+
+    It is how `granctl resume-check` kills a run where it wants to.
+    """
+    _after_step.append(told)
+    try:
+        yield
+    finally:
+        _after_step.remove(told)
 
 
 class Shuffled(Protocol):
@@ -101,6 +118,7 @@ def fit(
     progress: Progress,
     label: str,
     world: World = ALONE,
+    watch: Watch | None = None,
 ) -> Fitted:
     """Trains a network in place, from its newest checkpoint if it has one.
 
@@ -120,6 +138,7 @@ def fit(
         progress: told in images.
         label: what it is called there.
         world: the processes that train together.
+        watch: gives further fields of the lines.
 
     Raises:
         NonFiniteLossError: the loss is infinite or no number; nothing after it was saved.
@@ -137,6 +156,7 @@ def fit(
         listening() as stop,
     ):
         fitting = _Fitting(network, data, plan, loss_of, device, log, keeping, progress, world)
+        fitting.watch = watch
         fitting.resume()
         total = plan.steps * len(data) // num_batches(len(data), plan.batch_size)
         progress.start(label, total, "images")
@@ -180,6 +200,7 @@ class _Fitting:
         """Of the losses of this epoch so far, and how many they are."""
         self.step = self.images_seen = self.skipped = 0
         self.train_loss = math.nan
+        self.watch: Watch | None = None
 
     # --- going on ---------------------------------------------------------------------------
 
@@ -249,7 +270,13 @@ class _Fitting:
         try:
             while self.step < plan.steps:
                 self._one(network, batches)
+                for told in _after_step:
+                    told(self.step)
                 self._end_step(stop)
+        except RuntimeError as error:
+            if not world.is_lost(error):
+                raise
+            raise PeerLostError(self.step, error) from error
         finally:
             if world.is_first:
                 self._keeper.wait()
@@ -348,7 +375,7 @@ class _Fitting:
         if self._ends_epoch:
             total, num = self._sums
             self.train_loss, self._sums = total / num if num else math.nan, [0.0, 0]
-        norm = float(grad_norm)
+        norm, rate = float(grad_norm), window.images / took_s
         if self._world.is_first:
             self._log.write(
                 step=self.step,
@@ -358,8 +385,9 @@ class _Fitting:
                 lr=lr,
                 grad_norm=norm if math.isfinite(norm) else None,
                 skipped=self.skipped,
-                images_per_s=round(window.images / took_s, 1),
+                images_per_s=round(rate, 1),
                 waiting_frac=round(window.waiting_s / took_s, 4),
+                **(self.watch.fields(rate) if self.watch else {}),
             )
         self._progress.advance(0, note=f"loss {mean:.3f}")
 

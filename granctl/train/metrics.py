@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from granctl.errors import MissingExtraError
 from granctl.files import make_folder, write_bytes, writing
 
 METRICS_NAME = "metrics.jsonl"
@@ -14,19 +16,56 @@ METRICS_NAME = "metrics.jsonl"
 class MetricsLog:
     """Appends lines to metrics.jsonl; every line has `step`, the steps taken so far."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, tensorboard: bool = False) -> None:
+        """Makes the folder.
+
+        Args:
+            path: of the file.
+            tensorboard: writes the numbers as events into the folder `tensorboard` beside it too.
+
+        Raises:
+            MissingExtraError: tensorboard is not installed.
+        """
         self._path = path
+        self._board = _Board(path.parent / "tensorboard") if tensorboard else None
         make_folder(path.parent)
 
     def cut_back(self, step: int) -> None:
         """Keeps the lines up to `step`: the later ones will be made again."""
         kept = [json.dumps(line) for line in read_metrics(self._path) if line["step"] <= step]
         write_bytes(self._path, "".join(f"{line}\n" for line in kept).encode())
+        if self._board is not None:
+            self._board.cut_back(step)
 
     def write(self, **line: Any) -> None:
         """Appends one line; it is on its way to disk when this returns."""
         with writing(self._path), self._path.open("a") as file:
             file.write(json.dumps(line, allow_nan=False) + "\n")
+        if self._board is not None:
+            self._board.write(line)
+
+
+class _Board:
+    """The same numbers for TensorBoard."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise MissingExtraError("--tensorboard", "tensorboard") from error
+        self._make: Any = SummaryWriter
+        self._folder = folder
+
+    def cut_back(self, step: int) -> None:
+        """Later events of an earlier start are not shown any more."""
+        self._writer = self._make(str(self._folder), purge_step=step + 1)
+
+    def write(self, line: Mapping[str, Any]) -> None:
+        """Each number of a line under its own name."""
+        for name, value in line.items():
+            if name != "step" and value is not None:
+                self._writer.add_scalar(name, value, line["step"])
+        self._writer.flush()
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -30,6 +30,7 @@ from granctl.train.metrics import METRICS_NAME, MetricsLog
 from granctl.train.objective import LossKind, Objective, loss_kind, set_head_bias
 from granctl.train.recipe import Recipe
 from granctl.train.runs import CHECKPOINTS
+from granctl.train.watching import Watch
 from granctl.train.world import World, joined
 from granctl.workspace import Artefact, Workspace, begin_folder, finish_folder, folder_state
 
@@ -56,7 +57,7 @@ class PretrainSpec:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Keep:
-    """How often a run keeps itself, and what stays; no part of its identity."""
+    """What a run keeps of itself, and how often; no part of its identity."""
 
     every_s: float = 600.0
     """Inside an epoch; at the end of each one is written in any case."""
@@ -65,6 +66,8 @@ class Keep:
     """So many stay, at least 2."""
     marks: int | None = None
     """Those of every so many steps stay too."""
+    tensorboard: bool = False
+    """Metrics are written for TensorBoard too."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -209,6 +212,8 @@ def _tell(job: _Job) -> None:
 
 
 def _train(job: _Job, folder: Path, run_digest: str) -> dict[str, Any]:
+    import torch
+
     recipe, labelling, device = job.recipe, job.labelling, open_device(job.machine)
     network = models.build(
         recipe.model,
@@ -219,6 +224,7 @@ def _train(job: _Job, folder: Path, run_digest: str) -> dict[str, Any]:
     )
     set_head_bias(network.head, job.loss, labelling)
     network.to(device)
+    side, channels = recipe.input.resolution, recipe.input.channels or 3
     images = _images(job, TRAIN, labelling)
     if recipe.augment.kind != "resized-crop":
         images.load()
@@ -247,7 +253,7 @@ def _train(job: _Job, folder: Path, run_digest: str) -> dict[str, Any]:
             head=job.head,
         ),
         device,
-        log=MetricsLog(folder / METRICS_NAME),
+        log=MetricsLog(folder / METRICS_NAME, tensorboard=job.keeping.tensorboard),
         keeping=Keeping(
             folder=folder / CHECKPOINTS,
             run_digest=run_digest,
@@ -259,6 +265,7 @@ def _train(job: _Job, folder: Path, run_digest: str) -> dict[str, Any]:
         progress=job.progress,
         label=f"pretrain {job.head.name if job.head else job.maps.labels.name} seed {job.seed}",
         world=job.world,
+        watch=Watch(network, torch.zeros(1, channels, side, side, device=device), job.world.size),
     )
     held_out = _held_out(job, network, device)
     return _details(job, fitted, held_out, f"{device.type}, {precision(device)}")

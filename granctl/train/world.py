@@ -156,9 +156,13 @@ class World:
             raise error
         return found
 
-    def barrier(self) -> None:
-        """Waits until every process is here."""
-        self.most(0)
+    def is_lost(self, error: RuntimeError) -> bool:
+        """Whether an error says that another process does not answer any more."""
+        if self.size == 1:
+            return False
+        from torch import distributed
+
+        return isinstance(error, distributed.DistError) or "gloo" in str(error).lower()
 
 
 ALONE = World()

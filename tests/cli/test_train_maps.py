@@ -1,12 +1,13 @@
 """`granctl pretrain --also` and `--fine` from the command line."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from shapes import LABELS, TINY_RECIPE, build_shapes, label_map
+
+from granctl.provenance import short
+from granctl.tree.labelmap import LabelMap
+from granctl.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
@@ -104,21 +105,13 @@ def test_a_recipe_of_another_loss_names_the_one_that_fits(granctl, given, tmp_pa
 
 @pytest.mark.slow
 @pytest.mark.parametrize("maps", [("leaf", "--also", "some"), ("rows", "--fine", "leaf")])
-def test_two_processes_learn_what_one_does(given, tmp_path, maps):
-    """A network without batch statistics: the same losses and scores but for rounding."""
-    vit = 'model = { name = "small-vit", width = 8, depth = 1, heads = 2, patch = 4 }'
-    recipe = tmp_path / "tiny.toml"
-    lines = [vit if line.startswith("model") else line for line in TINY_RECIPE.splitlines()]
-    recipe.write_text("\n".join(lines))
-    found = []
-    for processes in (1, 2):
-        out = tmp_path / f"run-{processes}"
-        words = [*given, *_maps(tmp_path, *maps), "--processes", processes, "--out", out, "--json"]
-        command = [sys.executable, "-m", "granctl", "pretrain", *map(str, words)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        found.append(json.loads(done.stdout))
-    one, two = found
-    assert one["digest"] == two["digest"]
-    assert two["train_loss"] == pytest.approx(one["train_loss"], rel=1e-4)
-    assert two["held_out"]["n"] == one["held_out"]["n"] == 20
+def test_resume_check_finds_every_map_of_a_run(granctl, given, tmp_path, maps, workspace_folder):
+    """By its digest in the workspace; a copy that is killed ends as the undisturbed one."""
+    folder = Workspace(workspace_folder).folder("label-map")
+    folder.mkdir(parents=True)
+    for path in tmp_path.glob("*.parquet"):
+        digest = LabelMap.read(path).digest
+        (folder / f"{path.stem}-{short(digest)}.parquet").write_bytes(path.read_bytes())
+    run = granctl("pretrain", *given, *_maps(tmp_path, *maps)).path
+    options = ("--shards", given[1], "--kills", 1, "--steps", 4, "--json")
+    assert granctl("resume-check", run, *options).json["same"]

@@ -23,6 +23,19 @@ def shapes_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return shapes.build_shapes(tmp_path_factory.mktemp("train"))
 
 
+@pytest.fixture(scope="session")
+def leaves_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of the map `leaves`."""
+    path = tmp_path_factory.mktemp("maps") / "leaves.parquet"
+    leaf_map().write(path)
+    return path
+
+
+def leaf_map() -> LabelMap:
+    """Each label its own class; a fifth class has no images."""
+    return shapes.label_map([[0], [1], [2], [3]], (*shapes.LABELS, "n99999999"))
+
+
 @pytest.fixture
 def shards(shapes_folder: Path) -> ShardSet:
     """The shard set, opened."""
@@ -40,8 +53,7 @@ def tiny(tmp_path: Path) -> Callable[..., Recipe]:
 @pytest.fixture
 def leaves() -> LabelMap:
     """Each label its own class; a fifth class has no images."""
-    ids = (*shapes.LABELS, "n99999999")
-    return shapes.label_map([[0], [1], [2], [3]], ids)
+    return leaf_map()
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from granctl.progress import Silent
 from granctl.train import checkpoint
 from granctl.train.runs import Run
 
-TIMES = ("images_per_s", "waiting_frac")
+TIMES = ("images_per_s", "waiting_frac", "memory_mb")
 STEPS = 4 * 5
 """4 epochs of 48 images in batches of at most 10."""
 
