@@ -219,7 +219,7 @@ def _train(job: _Job, folder: Path, run_digest: str) -> dict[str, Any]:
         recipe.model,
         channels=recipe.input.channels or 3,
         resolution=recipe.input.resolution,
-        num_classes=(job.head.num_outputs if job.head else labelling.num_classes),
+        num_classes=job.head.num_outputs if job.head else labelling.num_classes,
         seed=job.seed,
     )
     set_head_bias(network.head, job.loss, labelling)
