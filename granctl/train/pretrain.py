@@ -16,7 +16,7 @@ from granctl.progress import Progress, Silent
 from granctl.provenance import digest, plain
 from granctl.shards.index import HELD_OUT_SPLITS, ShardSet
 from granctl.shards.order import permuted
-from granctl.train import models
+from granctl.train import models, timmodels
 from granctl.train.batches import num_batches
 from granctl.train.device import Machine, open_device, precision, threads
 from granctl.train.evaluate import outputs, score
@@ -24,6 +24,7 @@ from granctl.train.images import Images, resolved
 from granctl.train.keeping import Keeping
 from granctl.train.labelling import Labelling, label_images
 from granctl.train.loop import Fitted, Plan, fit
+from granctl.train.memory import check_memory
 from granctl.train.metrics import METRICS_NAME, MetricsLog
 from granctl.train.objective import LossKind, Objective, loss_kind, set_head_bias
 from granctl.train.recipe import Recipe
@@ -136,6 +137,7 @@ def _pretrain(
     state = world.done_by_first(lambda: folder_state(folder, run_digest))
     if state == "whole":
         return _found(folder, run_digest)
+    timmodels.check(recipe.model)
     labelling = _chosen(label_images(shards, TRAIN, labels), spec.images, spec.seed)
     job = _Job(
         shards=shards,
@@ -209,6 +211,7 @@ def _train(job: _Job, folder: Path, run_digest: str) -> dict[str, Any]:
     import torch
 
     recipe, labelling, device = job.recipe, job.labelling, open_device(job.machine)
+    computed = f"{device.type}, {precision(device, recipe.precision)}"
     network = models.build(
         recipe.model,
         channels=recipe.input.channels or 3,
@@ -218,6 +221,8 @@ def _train(job: _Job, folder: Path, run_digest: str) -> dict[str, Any]:
     )
     set_head_bias(network.head, job.loss, labelling)
     network.to(device)
+    if not (job.machine.recompute or job.machine.fsdp):
+        check_memory(network, recipe, device, job.world, job.progress)
     side, channels = recipe.input.resolution, recipe.input.channels or 3
     images = _images(job, TRAIN, labelling)
     if recipe.augment.kind != "resized-crop":
@@ -244,6 +249,7 @@ def _train(job: _Job, folder: Path, run_digest: str) -> dict[str, Any]:
             augment=recipe.augment,
             seed=job.seed,
             device=device,
+            precision=recipe.precision,
         ),
         device,
         log=MetricsLog(folder / METRICS_NAME, tensorboard=job.keeping.tensorboard),
@@ -258,10 +264,11 @@ def _train(job: _Job, folder: Path, run_digest: str) -> dict[str, Any]:
         progress=job.progress,
         label=f"pretrain {job.labels.name} seed {job.seed}",
         world=job.world,
+        machine=job.machine,
         watch=Watch(network, torch.zeros(1, channels, side, side, device=device), job.world.size),
     )
     held_out = _held_out(job, network, device)
-    return _details(job, fitted, held_out, f"{device.type}, {precision(device)}")
+    return _details(job, fitted, held_out, computed)
 
 
 def _images(job: _Job, split: str, labelling: Labelling) -> Images:
@@ -283,7 +290,8 @@ def _held_out(job: _Job, network: Any, device: Any) -> dict[str, Any] | None:
     truth = label_images(job.shards, splits[0], job.labels, job.labelling.class_ids)
     first, last = (len(truth) * r // job.world.size for r in (job.world.rank, job.world.rank + 1))
     ours = truth.only(np.arange(first, last))
-    scores = score(outputs(network, _images(job, splits[0], ours), device), ours, job.world)
+    images, computed = _images(job, splits[0], ours), job.recipe.precision
+    scores = score(outputs(network, images, device, precision=computed), ours, job.world)
     return {"split": splits[0], **plain(scores)}
 
 

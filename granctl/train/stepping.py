@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from granctl.train import sharding
+from granctl.train.layers import rate_of_weight
 from granctl.train.recipe import Optimizer
 
 if TYPE_CHECKING:
@@ -53,11 +55,13 @@ class Stepper:
         for group in self._optimizer.param_groups:
             group["lr"] = lr * group["rate"]
         grads = [p.grad for p in self._parameters if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(grads)
+        norm: Tensor = torch.nn.utils.get_total_norm(grads)
         if self._clip is not None:
             torch.nn.utils.clip_grads_with_norm_(self._parameters, self._clip, norm)
+        norm = sharding.whole(norm)
         bad = torch.isfinite(norm).logical_not()
-        self._optimizer.found_inf = bad.float()  # type: ignore[attr-defined]
+        found_inf = sharding.beside(bad.float(), self._parameters[0])
+        self._optimizer.found_inf = found_inf  # type: ignore[attr-defined]
         self._optimizer.grad_scale = None  # type: ignore[attr-defined]
         self._optimizer.step()
         for buffer, before in zip(self._buffers, self._before, strict=True):
@@ -78,30 +82,36 @@ class Stepper:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on from there."""
-        self._optimizer.load_state_dict(state["optimizer"])
+        self._optimizer.load_state_dict(sharding.parts_for(state["optimizer"], self._optimizer))
         self._counts.copy_(state["skipped"])
 
 
 def make_optimizer(
     network: Any, optimizer: Optimizer, head_rate: float = 1.0
 ) -> torch.optim.Optimizer:
-    """AdamW or SGD; norms, biases and positions are not decayed unless it is asked.
+    """AdamW, Adam or SGD; norms, biases and positions are not decayed unless it is asked.
 
     Each group has a `rate`: what its learning rate is as a multiple of the optimizer's.
+
+    Raises:
+        NoLayersError: the rate falls with the layer, and the network has no layers that are known.
     """
     import torch
 
     groups: dict[tuple[float, float], list[Tensor]] = {}
+    decay_rate = optimizer.layer_decay
+    layer_rate = {} if decay_rate is None else rate_of_weight(network, decay_rate)
     for name, parameter in network.named_parameters():
         # matrices have 2 dimensions, convolutions 4; norms and biases 1, a ViT's positions 3
         decayed = optimizer.decay_all or parameter.ndim in (2, 4)
         decay = optimizer.weight_decay if decayed else 0.0
-        rate = head_rate if name.startswith("head.") else 1.0
+        rate = head_rate if name.startswith("head.") else layer_rate.get(name, 1.0)
         groups.setdefault((decay, rate), []).append(parameter)
     tables = [{"params": p, "weight_decay": d, "rate": r} for (d, r), p in groups.items()]
-    if optimizer.name == "adamw":
+    if optimizer.name != "sgd":
+        kind = torch.optim.AdamW if optimizer.name == "adamw" else torch.optim.Adam
         beta_1, beta_2 = optimizer.betas
-        return torch.optim.AdamW(tables, lr=optimizer.lr, betas=(beta_1, beta_2), fused=True)
+        return kind(tables, lr=optimizer.lr, betas=(beta_1, beta_2), fused=True)
     sgd = torch.optim.SGD(
         tables,
         lr=optimizer.lr,
