@@ -7,11 +7,10 @@ processes, with and without sharding. Where nothing is sharded these functions c
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
 
 
@@ -80,27 +79,59 @@ def parts_of(values: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[s
     return {name: part_of(value, like[name]) for name, value in values.items()}
 
 
-def parts_for(state: Mapping[str, Any], optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """The state of an optimizer that was taken whole, in parts as its weights are."""
-    weights = [p for group in optimizer.param_groups for p in group["params"]]
+def local(weight: Tensor) -> Tensor:
+    """What of a weight lies in this process, sharing its memory; the weight if it is not sharded.
 
-    def part(key: int, value: Any) -> Any:
-        weight = weights[key]
-        same = getattr(value, "shape", None) == weight.shape and value.ndim > 0
-        return part_of(value, weight) if same else value
+    Optimizers work on these: what they do is done to each number for itself, and not all of their
+    fused steps know sharded tensors (SGD's does not in torch 2.14).
+    """
+    if not _is_sharded(weight):
+        return weight
+    part: Tensor = weight.detach().to_local()  # type: ignore[attr-defined]
+    return part.requires_grad_()
+
+
+def whole_state(state: dict[str, Any], weights: Sequence[Tensor]) -> dict[str, Any]:
+    """The state of an optimizer of `local` weights, put together; every process must ask for it.
+
+    Args:
+        state: its state dict.
+        weights: those that it steps, sharded or not, in its order.
+    """
+    return _each(state, weights, _whole_like)
+
+
+def parts_of_state(state: dict[str, Any], weights: Sequence[Tensor]) -> dict[str, Any]:
+    """What `whole_state` gave, for the optimizer of this process's parts."""
+    return _each(state, weights, lambda value, weight: local(part_of(value, weight)).detach())
+
+
+def _each(
+    state: dict[str, Any], weights: Sequence[Tensor], change: Callable[[Tensor, Tensor], Tensor]
+) -> dict[str, Any]:
+    """Changes what an optimizer remembers of sharded weights, number by number."""
+
+    def changed(value: Any, weight: Tensor) -> Any:
+        # The count of steps is one number for the whole weight.
+        same = _is_sharded(weight) and getattr(value, "ndim", 0) == weight.ndim > 0
+        return change(value, weight) if same else value
 
     states = {
-        key: {name: part(key, value) for name, value in one.items()}
+        key: {name: changed(value, weights[key]) for name, value in one.items()}
         for key, one in state["state"].items()
     }
     return {**state, "state": states}
 
 
-def beside(value: Tensor, weight: Tensor) -> Tensor:
-    """A tensor that every process has, in the form in which it can meet that weight."""
-    if not _is_sharded(weight):
-        return value
-    from torch.distributed.tensor import DTensor, Replicate
+def _whole_like(value: Tensor, weight: Tensor) -> Tensor:
+    from torch.distributed.tensor import DTensor
 
-    mesh = weight.device_mesh  # type: ignore[attr-defined]
-    return DTensor.from_local(value, mesh, [Replicate()])
+    together = DTensor.from_local(
+        value,
+        weight.device_mesh,  # type: ignore[attr-defined]
+        weight.placements,  # type: ignore[attr-defined]
+        shape=weight.shape,
+        stride=weight.stride(),
+    )
+    full: Tensor = together.full_tensor()
+    return full.cpu()

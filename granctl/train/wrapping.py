@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from granctl.errors import CannotShardError, NoCompilerError
+from granctl.errors import BadOptionError, CannotShardError, NoCompilerError
 from granctl.train import sharding
 from granctl.train.device import Machine
 from granctl.train.layers import blocks_of
@@ -36,6 +36,7 @@ class Wrapped:
             NoLayersError: blocks are asked for, and it has none that are known.
             NoCompilerError: nothing compiles here.
             CannotShardError: it cannot be sharded.
+        BadOptionError: it cannot be compiled so.
         """
         self._own, self._device = network, device
         self._sharded = machine.fsdp
@@ -52,6 +53,7 @@ class Wrapped:
                 _recompute(block)
         if machine.compile:
             check_compiler(device)
+            check_compilable(network, machine)
         if machine.fsdp:
             blocks = blocks_of(self.network, "--fsdp")
             for block in blocks if machine.compile else []:
@@ -98,11 +100,9 @@ def check_sharding(network: nn.Module, world: World) -> None:
         CannotShardError: one process alone; or a network whose batch statistics each process
             would have for itself.
     """
-    from torch.nn.modules.batchnorm import _BatchNorm
-
     if world.size == 1:
         raise CannotShardError("one process has nobody to share with", "start several, or drop it")
-    if any(isinstance(module, _BatchNorm) for module in network.modules()):
+    if _batch_norms(network):
         problem = "this network has batch normalisation, whose statistics are not shared"
         raise CannotShardError(problem, "leave it out: ResNets are small; it is for large ViTs")
 
@@ -128,15 +128,31 @@ def check_compiler(device: torch.device) -> None:
         raise NoCompilerError("there is no C++ compiler (g++ or clang++)") from error
 
 
+def check_compilable(network: nn.Module, machine: Machine) -> None:
+    """Raises where torch.compile cannot follow.
+
+    Raises:
+        BadOptionError: batch norms that are to see a batch twice and count it once.
+    """
+    if machine.recompute and _batch_norms(network):
+        problem = "torch.compile cannot follow batch normalisation under --recompute"
+        raise BadOptionError("--compile", problem, "leave one of the two out")
+
+
+def _batch_norms(module: nn.Module) -> list[Any]:
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    return [one for one in module.modules() if isinstance(one, _BatchNorm)]
+
+
 def _recompute(block: Any) -> None:
     """Has a block keep only its input, and compute again what the way back needs.
 
     Random numbers are drawn again as they were. Statistics of batch norms are counted once.
     """
-    from torch.nn.modules.batchnorm import _BatchNorm
     from torch.utils.checkpoint import checkpoint
 
-    norms = [module for module in block.modules() if isinstance(module, _BatchNorm)]
+    norms = _batch_norms(block)
     options: dict[str, Any] = {"use_reentrant": False}
     if norms:
         options["context_fn"] = lambda: (nullcontext(), _uncounted(norms))
@@ -147,10 +163,12 @@ def _recompute(block: Any) -> None:
 
 @contextmanager
 def _uncounted(norms: list[Any]) -> Iterator[None]:
+    """Batch norms see a batch again, and remember nothing of it."""
+    before = [(norm, norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
-        norm.track_running_stats = False  # in training, batch statistics are used all the same
+        norm.momentum, norm.num_batches_tracked = 0.0, None
     try:
         yield
     finally:
-        for norm in norms:
-            norm.track_running_stats = True
+        for norm, momentum, num in before:
+            norm.momentum, norm.num_batches_tracked = momentum, num
