@@ -57,15 +57,13 @@ class NoCompilerError(UserError):
 class MemoryTooSmallError(RunError):
     """A step that needs more memory than the machine has, known before the first one."""
 
-    def __init__(
-        self, images: int, needs: str, has: str, images_that_fit: int, pieces: int
-    ) -> None:
-        mend = "take a smaller model, or --fsdp on several devices"
-        if images_that_fit:
-            accumulate = pieces * -(-images // images_that_fit)
+    def __init__(self, images: int, needs: str, has: str, accumulate: int | None) -> None:
+        mend = "take a smaller model, or spread its weights: --fsdp in several processes"
+        if accumulate is not None:
             mend = (
                 f"add up gradients, which gives the same step: --set accumulate={accumulate}; or"
-                " fewer images a step, with a lower rate: --set batch_size=...; or --recompute"
+                " keep less with --recompute; or fewer images a step with a lower rate:"
+                " --set batch_size=... --set optimizer.lr=..."
             )
         super().__init__(
             f"a step of {images} images at once needs at least {needs} of memory, and there are"

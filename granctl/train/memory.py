@@ -43,10 +43,6 @@ class Need:
         """Of a step on so many images at once."""
         return self.weights + images * self.image
 
-    def images_in(self, has: int) -> int:
-        """How many images at once fit; 0 where not even the weights do."""
-        return max(has - self.weights, 0) // max(self.image, 1)
-
 
 def need_of(network: Any, recipe: Recipe, device: torch.device) -> Need:
     """Measures with two forward passes over a few images; leaves the network as it was.
@@ -128,10 +124,19 @@ def check_memory(
     need = need_of(network, recipe, device)
     needs, has = need.of(images), available(device)
     if needs > has:
-        fit = min(need.images_in(has), images)
-        raise MemoryTooSmallError(images, _said(needs), _said(has), fit, recipe.accumulate)
+        parts = _parts(need, has, recipe.batch_size, world.size)
+        raise MemoryTooSmallError(images, _said(needs), _said(has), parts)
     if needs > _MOST * has:
         progress.note(f"a step needs at least {_said(needs)} of the {_said(has)} of memory")
+
+
+def _parts(need: Need, has: int, batch_size: int, processes: int) -> int | None:
+    """The fewest parts of a step that fit with room to spare; None where no number does."""
+    for parts in range(1, batch_size // (2 * processes) + 1):
+        images = -(-batch_size // (parts * processes))
+        if batch_size % (parts * processes) == 0 and need.of(images) <= _MOST * has:
+            return parts
+    return None
 
 
 def _said(num_bytes: int) -> str:

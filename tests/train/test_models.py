@@ -106,6 +106,15 @@ def test_the_vit_is_torchvisions():
     assert torch.allclose(ours.eval()(images), theirs.eval()(images), atol=1e-6)
 
 
+def test_models_are_as_large_as_published():
+    """Millions of weights without a head, as DeiT (table 1) and torchvision have them."""
+    millions = {"vit_ti_16": 5.5, "vit_s_16": 21.7, "vit_b_16": 85.8, "resnet34": 21.3}
+    for name, expected in millions.items():
+        network = models.build(Model(name=name), channels=3, resolution=224, num_classes=1, seed=0)
+        found = sum(p.numel() for p in network.body.parameters()) / 1e6
+        assert found == pytest.approx(expected, abs=0.05), name
+
+
 def test_a_head_can_start_at_zero():
     """Behind the tanh layer too, which does not."""
     network = _built(_model("vit_ti_16", representation_size=24, zero_head=True))
