@@ -140,7 +140,8 @@ class DeviceFullError(RunError):
         super().__init__(
             f"a step of {images} images a process{parts} does not fit into the device's memory",
             f"add up gradients: --set accumulate={2 * pieces} takes half of the images at once and"
-            f" gives the same step; or --set batch_size={max(images // 2, 1)} with a lower rate",
+            f" gives the same step; or keep less with --recompute; or --set"
+            f" batch_size={max(images // 2, 1)} with a lower rate",
         )
 
 

@@ -247,13 +247,9 @@ class _Fitting:
 
         window = torch.stack(self._window.losses) if self._window.losses else torch.zeros(0)
         window = self._world.total(window.float())
-        trained = {
-            "network": self._network.state_dict(),
-            "stepper": self._stepper.state_dict(),
-        }
-        if self.average is not None:
-            trained["average"] = self.average.state_dict()
-        trained = sharding.whole_on_cpu(trained)  # of what is sharded every process has a part
+        parts = {"network": self._network, "stepper": self._stepper, "average": self.average}
+        states = {name: part.state_dict() for name, part in parts.items() if part is not None}
+        trained = sharding.whole_on_cpu(states)  # of what is sharded every process has a part
         if not self._world.is_first:
             return
         state = {
