@@ -13,10 +13,12 @@ import typer
 from granctl.cli.buildoptions import takes
 from granctl.cli.options import Json, Out, Quiet, Seed, Shards, WorkspaceFolder
 from granctl.cli.trainoptions import (
+    ComputingOptions,
     KeepOptions,
     MachineOptions,
     PretrainOptions,
     Settings,
+    computing_options,
     keep_options,
     machine_options,
     pretrain_options,
@@ -37,11 +39,12 @@ class _Method(StrEnum):
     scratch = "scratch"
 
 
-@takes(pretrain_options, keep_options, machine_options)
+@takes(pretrain_options, keep_options, machine_options, computing_options)
 def pretrain(
     asked: PretrainOptions,
     keep: KeepOptions,
     machine: MachineOptions,
+    computing: ComputingOptions,
     processes: Annotated[
         int, typer.Option(help="Of this machine, which train together.", min=1)
     ] = 1,
@@ -63,7 +66,7 @@ def pretrain(
     shards = session.given_or_newest(asked.shards, "shards")
     labels = session.given_or_newest(asked.labels, "label-map")
     spec = PretrainSpec(shards=shards, labels=labels, recipe=asked.recipe, **asked.fields)
-    on, kept = Machine(**machine.fields), Keep(**keep.fields)
+    on, kept = Machine(**machine.fields, **computing.fields), Keep(**keep.fields)
     session.emit(pretrain(session.workspace, spec, out, session.progress, on, kept))
 
 

@@ -113,3 +113,29 @@ def machine_options(
 ) -> MachineOptions:
     """Gathers them."""
     return MachineOptions(fields={"device": device, "threads": threads, "workers": workers})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ComputingOptions:
+    """How a network is trained, where that changes time and memory alone."""
+
+    fields: dict[str, Any]
+    """Of `Machine`."""
+
+
+def computing_options(
+    compile_: Annotated[
+        bool,
+        typer.Option("--compile", help="Compile the network; needs a C++ compiler, or Triton."),
+    ] = False,
+    recompute: Annotated[
+        bool,
+        typer.Option("--recompute", help="Compute blocks again on the way back, to save memory."),
+    ] = False,
+    fsdp: Annotated[
+        bool,
+        typer.Option("--fsdp", help="Each process holds a part of the weights, not all (FSDP2)."),
+    ] = False,
+) -> ComputingOptions:
+    """Gathers them."""
+    return ComputingOptions(fields={"compile": compile_, "recompute": recompute, "fsdp": fsdp})

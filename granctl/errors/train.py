@@ -18,6 +18,60 @@ class UnknownRecipeError(UserError):
         )
 
 
+class UnknownModelError(UserError):
+    """A model that timm does not have."""
+
+    def __init__(self, name: str, like: Sequence[str]) -> None:
+        super().__init__(
+            f"timm has no model of the name in model.name = {name!r}",
+            did_you_mean(like, 'names: python -c "import timm; print(timm.list_models())"'),
+        )
+
+
+class NoLayersError(UserError):
+    """Something that goes by a network's layers, and a network whose layers granctl cannot tell."""
+
+    def __init__(self, option: str, model: str) -> None:
+        super().__init__(
+            f"{option}: the layers of {model} cannot be told apart",
+            f"leave {option} out, or take a ViT or a ResNet",
+        )
+
+
+class CannotShardError(UserError):
+    """A training that cannot be split over processes as it was asked."""
+
+    def __init__(self, problem: str, hint: str) -> None:
+        super().__init__(f"--fsdp: {problem}", hint)
+
+
+class NoCompilerError(UserError):
+    """Compiling was asked for where nothing compiles."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"--compile: {reason}", "install it, or leave --compile out: the same is computed"
+        )
+
+
+class MemoryTooSmallError(RunError):
+    """A step that needs more memory than the machine has, known before the first one."""
+
+    def __init__(self, images: int, needs: str, has: str, accumulate: int | None) -> None:
+        mend = "take a smaller model, or spread its weights: --fsdp in several processes"
+        if accumulate is not None:
+            mend = (
+                f"add up gradients, which gives the same step: --set accumulate={accumulate}; or"
+                " keep less with --recompute; or fewer images a step with a lower rate:"
+                " --set batch_size=... --set optimizer.lr=..."
+            )
+        super().__init__(
+            f"a step of {images} images at once needs at least {needs} of memory, and there are"
+            f" {has}",
+            mend,
+        )
+
+
 class OtherImagesError(UserError):
     """A label map keyed by images, over images that it does not know."""
 
@@ -110,7 +164,8 @@ class DeviceFullError(RunError):
         super().__init__(
             f"a step of {images} images a process{parts} does not fit into the device's memory",
             f"add up gradients: --set accumulate={2 * pieces} takes half of the images at once and"
-            f" gives the same step; or --set batch_size={max(images // 2, 1)} with a lower rate",
+            f" gives the same step; or keep less with --recompute; or --set"
+            f" batch_size={max(images // 2, 1)} with a lower rate",
         )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from granctl.train import sharding
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -36,7 +38,7 @@ class Average:
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Goes on from there."""
         for name, mean in zip(self._names, self._mean, strict=True):
-            mean.copy_(state[name])
+            mean.copy_(sharding.part_of(state[name], mean))
 
     def take_over(self) -> None:
         """The network gets the averaged weights."""

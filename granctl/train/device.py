@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from granctl.errors import NoDeviceError
+from granctl.errors import BadOptionError, NoDeviceError
 from granctl.train.world import place_of
 
 if TYPE_CHECKING:
@@ -26,6 +26,12 @@ class Machine:
     seen to cost 40 x; on one thread runs repeat bit for bit."""
     workers: int | None = None
     """Processes that decode images which do not fit in memory; None: one a core, less one."""
+    compile: bool = False
+    """Have torch.compile write the network's code anew: faster steps after a slow first one."""
+    recompute: bool = False
+    """Forget what the blocks computed, and compute it again on the way back: less memory."""
+    fsdp: bool = False
+    """Spread weights and optimizer over the processes (FSDP2) instead of each having all."""
 
     @property
     def num_workers(self) -> int:
@@ -77,18 +83,33 @@ def threads(machine: Machine) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def precision(device: torch.device) -> str:
-    """bfloat16 where a CUDA device computes it, else float32."""
+def precision(device: torch.device, wanted: str = "auto") -> str:
+    """In what matrix products are computed: bfloat16 or float32.
+
+    Args:
+        device: where.
+        wanted: that of the recipe; auto is bfloat16 where a CUDA device computes it, else float32.
+
+    Raises:
+        BadOptionError: bfloat16 is wanted, and the device has none.
+    """
     import torch
 
-    with_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    return "bfloat16" if with_bf16 else "float32"
+    if wanted == "float32":
+        return wanted
+    has_it = device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
+    if wanted == "auto":
+        return "bfloat16" if has_it and device.type == "cuda" else "float32"
+    if not has_it:
+        problem = f"{torch.cuda.get_device_name(device)} does not compute in bfloat16"
+        raise BadOptionError("precision", problem, "--set precision=float32")
+    return wanted
 
 
-def autocast(device: torch.device) -> AbstractContextManager[Any]:
+def autocast(device: torch.device, wanted: str = "auto") -> AbstractContextManager[Any]:
     """Computes matrix products in bfloat16 where `precision` says so."""
     import torch
 
-    if precision(device) == "float32":
+    if precision(device, wanted) == "float32":
         return nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)

@@ -57,9 +57,8 @@ def embed(
     )
     with threads(machine):
         network = source.network(progress).to(device)
-        matrix = np.concatenate(
-            [part for part, _ in outputs(network, images, device, features=True)]
-        )
+        shown = outputs(network, images, device, features=True, precision=source.recipe.precision)
+        matrix = np.concatenate([part for part, _ in shown])
     features = Features(
         checksums=images_of.checksums(split),
         labels=labels,

@@ -38,7 +38,12 @@ class Scores:
 
 
 def outputs(
-    network: Any, images: Images, device: torch.device, *, features: bool = False
+    network: Any,
+    images: Images,
+    device: torch.device,
+    *,
+    features: bool = False,
+    precision: str = "auto",
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
     """Logits, or features, of every image once, and which images they are.
 
@@ -47,6 +52,7 @@ def outputs(
         images: what is shown.
         device: where the network is.
         features: the body's output instead of the head's.
+        precision: the recipe's.
     """
     import torch
 
@@ -54,7 +60,7 @@ def outputs(
     images.load()
     images.progress.start("embed" if features else "evaluate", len(images), "images")
     for pixels, which in images.in_order(_BATCH):
-        with torch.inference_mode(), autocast(device):
+        with torch.inference_mode(), autocast(device, precision):
             shown = normalised(pixels, images.look, device)
             result = network.features(shown) if features else network(shown)
         yield result.float().cpu().numpy(), which

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from granctl.errors import DeviceFullError, NonFiniteLossError, PeerLostError, StoppedError
 from granctl.progress import Progress
-from granctl.train import checkpoint
+from granctl.train import checkpoint, sharding
 from granctl.train.averaging import Average
 from granctl.train.batches import Piece, Share, check_share, num_batches, pieces_from
+from granctl.train.device import Machine
 from granctl.train.images import Batch
 from granctl.train.keeping import Keeper, Keeping
 from granctl.train.metrics import MetricsLog
@@ -23,6 +24,7 @@ from granctl.train.stepping import Stepper
 from granctl.train.stopping import HEARD, Stop, listening
 from granctl.train.watching import Watch
 from granctl.train.world import ALONE, World
+from granctl.train.wrapping import Wrapped
 
 if TYPE_CHECKING:
     import torch
@@ -119,6 +121,7 @@ def fit(
     label: str,
     world: World = ALONE,
     watch: Watch | None = None,
+    machine: Machine | None = None,
 ) -> Fitted:
     """Trains a network in place, from its newest checkpoint if it has one.
 
@@ -139,6 +142,7 @@ def fit(
         label: what it is called there.
         world: the processes that train together.
         watch: gives further fields of the lines.
+        machine: whether to compile, to recompute, to shard.
 
     Raises:
         NonFiniteLossError: the loss is infinite or no number; nothing after it was saved.
@@ -155,7 +159,8 @@ def fit(
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
         listening() as stop,
     ):
-        fitting = _Fitting(network, data, plan, loss_of, device, log, keeping, progress, world)
+        wrapped = Wrapped(network, machine or Machine(), world, device)
+        fitting = _Fitting(wrapped, data, plan, loss_of, device, log, keeping, progress, world)
         fitting.watch = watch
         fitting.resume()
         total = plan.steps * len(data) // num_batches(len(data), plan.batch_size)
@@ -165,6 +170,7 @@ def fit(
         progress.finish()
     if fitting.average is not None:
         fitting.average.take_over()
+    wrapped.give_back()
     return Fitted(
         train_loss=fitting.train_loss,
         images_seen=fitting.images_seen,
@@ -178,7 +184,7 @@ class _Fitting:
 
     def __init__(
         self,
-        network: Any,
+        wrapped: Wrapped,
         data: Shuffled,
         plan: Plan,
         loss_of: LossOf,
@@ -188,7 +194,8 @@ class _Fitting:
         progress: Progress,
         world: World,
     ) -> None:
-        self._network, self._data, self._plan = network, data, plan
+        self._wrapped, self._data, self._plan = wrapped, data, plan
+        network = self._network = wrapped.network
         self._loss_of, self._device = loss_of, device
         self._log, self._progress, self._world = log, progress, world
         self._keeping, self._keeper = keeping, Keeper(keeping, progress)
@@ -222,7 +229,7 @@ class _Fitting:
         import torch
 
         state, device = found.state, self._device
-        self._network.load_state_dict(state["network"])
+        self._wrapped.load(state["network"])
         self._stepper.load_state_dict(state["stepper"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
@@ -240,19 +247,19 @@ class _Fitting:
 
         window = torch.stack(self._window.losses) if self._window.losses else torch.zeros(0)
         window = self._world.total(window.float())
+        parts = {"network": self._network, "stepper": self._stepper, "average": self.average}
+        states = {name: part.state_dict() for name, part in parts.items() if part is not None}
+        trained = sharding.whole_on_cpu(states)  # of what is sharded every process has a part
         if not self._world.is_first:
             return
         state = {
-            "network": self._network.state_dict(),
-            "stepper": self._stepper.state_dict(),
+            **trained,
             "images_seen": self.images_seen,
             "train_loss": self.train_loss,
             "sums": self._sums,
             "skipped": self.skipped,
             "window": window,
         }
-        if self.average is not None:
-            state["average"] = self.average.state_dict()
         self._keeper.save(state, step=self.step, epoch=self.step // self._of_epoch)
 
     # --- steps ------------------------------------------------------------------------------
@@ -265,11 +272,10 @@ class _Fitting:
             len(self._data), plan.batch_size, share, step=self.step, steps=plan.steps
         )
         batches = self._data.training(pieces, plan.augment, plan.seed)
-        network = _shared(self._network, world, self._device)
         self._network.train()
         try:
             while self.step < plan.steps:
-                self._one(network, batches)
+                self._one(batches)
                 for told in _after_step:
                     told(self.step)
                 self._end_step(stop)
@@ -283,7 +289,7 @@ class _Fitting:
         if world.is_first:
             self._keeper.check_last()
 
-    def _one(self, network: Any, batches: Iterator[Batch]) -> None:
+    def _one(self, batches: Iterator[Batch]) -> None:
         """One step; its gradients come in parts."""
         import torch
 
@@ -299,9 +305,8 @@ class _Fitting:
             batch = next(batches)
             window.waiting_s += time.perf_counter() - asked
             ends = batch.piece.ends_step
-            alone = self._world.size == 1 or ends
-            with nullcontext() if alone else network.no_sync():
-                losses.append(self._backward(network, batch))
+            with self._wrapped.adding_up(ends=ends):
+                losses.append(self._backward(batch))
         lr = plan.optimizer.lr * factor(plan.schedule, self.step, plan.steps)
         norm = self._stepper.step(lr)
         self.step += 1
@@ -314,13 +319,13 @@ class _Fitting:
         if self._ends_epoch or self.step % LOG_EVERY == 0:
             self._write_line(lr, norm)
 
-    def _backward(self, network: Any, batch: Batch) -> Tensor:
+    def _backward(self, batch: Batch) -> Tensor:
         """Adds up gradients; returns this part's share of the step's loss."""
         import torch
 
         piece = batch.piece
         try:
-            loss = self._loss_of(network, batch)
+            loss = self._loss_of(self._wrapped.called, batch)
             return self._weighted(loss, len(piece) / piece.step_images)
         except torch.OutOfMemoryError as error:
             raise DeviceFullError(
@@ -390,13 +395,3 @@ class _Fitting:
                 **(self.watch.fields(rate) if self.watch else {}),
             )
         self._progress.advance(0, note=f"loss {mean:.3f}")
-
-
-def _shared(network: Any, world: World, device: torch.device) -> Any:
-    """The network as several processes train it: gradients are averaged, in groups as they come."""
-    if world.size == 1:
-        return network
-    from torch.nn.parallel import DistributedDataParallel
-
-    ids = [device.index] if device.type == "cuda" else None
-    return DistributedDataParallel(network, device_ids=ids)

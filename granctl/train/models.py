@@ -1,4 +1,4 @@
-"""Networks: a small ResNet and a small ViT for small images, torchvision's at any size.
+"""Networks: a small ResNet and a small ViT for small images, torchvision's and timm's at any size.
 
 Every network is a body (images -> features), an optional layer `pre` that only pretraining has,
 and a linear head. Shapes: B images, C channels, S side in pixels, F features, K classes.
@@ -10,7 +10,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from granctl.train.recipe import Model
+from granctl.train import timmodels
+from granctl.train.architecture import RESNETS, VITS, Model
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -21,7 +22,13 @@ def build(model: Model, *, channels: int, resolution: int, num_classes: int, see
 
     Returns:
         an `nn.Module` with `features(images_BCSS) -> features_BF`, `head`, `num_features` and
-        `forward(images_BCSS) -> logits_BK`; images are normalised float32.
+        `forward(images_BCSS) -> logits_BK`; images are normalised float32. Weights lie as
+        `channels_last`, as the images do.
+
+    Raises:
+        MissingExtraError: it is one of timm's, and timm is not installed.
+        UnknownModelError: timm has no model of that name.
+        BadOptionError: timm cannot make it for such images.
 
     Example:
         >>> small = Model(name="small-resnet", width=8, stages=(2.0, 4.0))
@@ -32,15 +39,33 @@ def build(model: Model, *, channels: int, resolution: int, num_classes: int, see
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        body, num_features = _MAKER_OF_NAME[model.name](model, channels, resolution)
+        make = timmodels.make if model.is_timm else _MAKER_OF_NAME[model.name]
+        body, num_features = make(model, channels, resolution)
         network = _network_class()(body, num_features)
         if model.representation_size is not None:
-            width = model.representation_size
-            network.pre = torch.nn.Sequential(torch.nn.Linear(num_features, width), torch.nn.Tanh())
-            network.head = torch.nn.Linear(width, num_classes)
-        else:
-            network.head = torch.nn.Linear(num_features, num_classes)
+            network.pre = _pre_logits(num_features, model.representation_size)
+            num_features = model.representation_size
+        network.head = torch.nn.Linear(num_features, num_classes)
+    if model.zero_head:
+        _zero(network.head)
     return network.to(memory_format=torch.channels_last)
+
+
+def _pre_logits(num_features: int, width: int) -> nn.Module:
+    """The tanh layer before the head, with torchvision's first weights."""
+    from torch import nn
+
+    linear = nn.Linear(num_features, width)
+    nn.init.trunc_normal_(linear.weight, std=num_features**-0.5)
+    nn.init.zeros_(linear.bias)
+    return nn.Sequential(linear, nn.Tanh())
+
+
+def _zero(head: Any) -> None:
+    from torch import nn
+
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
 
 
 def with_new_head(network: Any, num_classes: int) -> Any:
@@ -53,8 +78,38 @@ def with_new_head(network: Any, num_classes: int) -> Any:
 
     network.pre = nn.Identity()
     network.head = nn.Linear(network.num_features, num_classes)
-    nn.init.zeros_(network.head.weight)
-    nn.init.zeros_(network.head.bias)
+    _zero(network.head)
+    return network
+
+
+def at_resolution(network: Any, resolution: int) -> Any:
+    """The network, changed in place so that it takes images of another side.
+
+    Positions of a ViT are interpolated bicubically, as torchvision's `interpolate_embeddings`
+    does (Dosovitskiy et al., arXiv 2010.11929, section 3.2); ResNets take any side as they are.
+
+    Args:
+        network: as `build` makes it; of a ViT, `resolution` is a multiple of the patch.
+        resolution: S, of the images to come.
+    """
+    from torch import nn
+    from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
+
+    body = network.body
+    if isinstance(body, VisionTransformer):
+        name = "encoder.pos_embedding"
+        table = {name: body.encoder.pos_embedding.data}
+        found = interpolate_embeddings(resolution, body.patch_size, table)
+        body.encoder.pos_embedding = nn.Parameter(found[name])
+        body.image_size = resolution
+    elif isinstance(body, _vit_class()):
+        side = resolution // body.patches.kernel_size[0]
+        before = round(body.positions.shape[1] ** 0.5)
+        grid = body.positions.data.unflatten(1, (before, before)).permute(0, 3, 1, 2)
+        grid = nn.functional.interpolate(grid, side, mode="bicubic", align_corners=True)
+        body.positions = nn.Parameter(grid.flatten(2).transpose(1, 2).contiguous())
+    elif hasattr(body, "set_input_size"):  # timm's
+        body.set_input_size(img_size=(resolution, resolution))
     return network
 
 
@@ -194,26 +249,54 @@ def _resnet(model: Model, channels: int, _resolution: int) -> tuple[nn.Module, i
     return body, num_features
 
 
-def _vit_b_16(model: Model, channels: int, resolution: int) -> tuple[nn.Module, int]:
-    import torchvision
-    from torch import nn
+# Patches' side is in the name: layers, heads, width. Ti and S are those of DeiT (arXiv 2012.12877,
+# table 1) and AugReg (2106.10270), B and L those of the ViT paper; the MLP has 4 x the width.
+_VIT_SIZES = {"ti": (12, 3, 192), "s": (12, 6, 384), "b": (12, 12, 768), "l": (24, 16, 1024)}
 
-    body = torchvision.models.vit_b_16(
-        weights=None, image_size=resolution, dropout=model.dropout, attention_dropout=0.0
+
+def _vit(model: Model, channels: int, resolution: int) -> tuple[nn.Module, int]:
+    from torch import nn
+    from torchvision.models.vision_transformer import VisionTransformer
+
+    layers, heads, width = _VIT_SIZES[model.name.split("_")[1]]
+    patch = model.patch_side
+    assert patch is not None  # it stands in the name
+    body = VisionTransformer(
+        image_size=resolution,
+        patch_size=patch,
+        num_layers=layers,
+        num_heads=heads,
+        hidden_dim=width,
+        mlp_dim=4 * width,
+        dropout=model.dropout,
     )
     body.heads = nn.Identity()
     if channels != 3:
-        body.conv_proj = nn.Conv2d(channels, body.hidden_dim, 16, stride=16)
-        nn.init.trunc_normal_(body.conv_proj.weight, std=(1 / (channels * 256)) ** 0.5)
+        body.conv_proj = nn.Conv2d(channels, width, patch, stride=patch)
+        nn.init.trunc_normal_(body.conv_proj.weight, std=(channels * patch**2) ** -0.5)
         nn.init.zeros_(body.conv_proj.bias)
-    return body, int(body.hidden_dim)
+    if model.stochastic_depth:
+        _leave_out(body.encoder.layers, model.stochastic_depth)
+    return body, width
+
+
+def _leave_out(blocks: Any, most: float) -> None:
+    """Lets both halves of each block be left out; torchvision's ViT cannot do it by itself.
+
+    The layers added have no weights, so the names of the others stay.
+    """
+    from torch import nn
+    from torchvision.ops import StochasticDepth
+
+    for i, block in enumerate(blocks):
+        chance = most * i / max(len(blocks) - 1, 1)
+        block.dropout = nn.Sequential(block.dropout, StochasticDepth(chance, "row"))
+        block.mlp.append(StochasticDepth(chance, "row"))
 
 
 _MAKER_OF_NAME: dict[str, Callable[[Model, int, int], tuple[nn.Module, int]]] = {
     "small-resnet": _small_resnet,
     "small-vit": _small_vit,
-    "resnet18": _resnet,
-    "resnet34": _resnet,
-    "resnet50": _resnet,
-    "vit_b_16": _vit_b_16,
+    **dict.fromkeys(RESNETS, _resnet),
+    **dict.fromkeys(VITS, _vit),
 }

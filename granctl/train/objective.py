@@ -72,11 +72,13 @@ class Objective:
     device: torch.device
     head: Head | None = None
     """How its outputs are to be read where several label maps teach; None: one a class."""
+    precision: str = "auto"
+    """The recipe's."""
 
     def __call__(self, network: Any, batch: Batch) -> Tensor:
         """The mean over the batch's images: a scalar."""
         shown, mix = self._shown(batch)
-        with autocast(self.device):
+        with autocast(self.device, self.precision):
             logits_BK = network(shown)
         if mix is None:
             return self._loss(logits_BK, batch.images, each=False)

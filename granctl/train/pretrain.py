@@ -16,7 +16,7 @@ from granctl.progress import Progress, Silent
 from granctl.provenance import digest, plain
 from granctl.shards.index import HELD_OUT_SPLITS, ShardSet
 from granctl.shards.order import permuted
-from granctl.train import models
+from granctl.train import models, timmodels
 from granctl.train.batches import num_batches
 from granctl.train.device import Machine, open_device, precision, threads
 from granctl.train.evaluate import outputs, score
@@ -26,6 +26,7 @@ from granctl.train.keeping import Keeping
 from granctl.train.labelling import Labelling, label_images
 from granctl.train.loop import Fitted, Plan, fit
 from granctl.train.maps import Maps
+from granctl.train.memory import check_memory
 from granctl.train.metrics import METRICS_NAME, MetricsLog
 from granctl.train.objective import LossKind, Objective, loss_kind, set_head_bias
 from granctl.train.recipe import Recipe
@@ -138,6 +139,7 @@ def _pretrain(
     state = world.done_by_first(lambda: folder_state(folder, run_digest))
     if state == "whole":
         return _found(folder, run_digest)
+    timmodels.check(recipe.model)
     found, head = maps.labelled(shards, TRAIN)
     labelling = _chosen(found, spec.images, spec.seed)
     job = _Job(
@@ -215,6 +217,7 @@ def _train(job: _Job, folder: Path, run_digest: str) -> dict[str, Any]:
     import torch
 
     recipe, labelling, device = job.recipe, job.labelling, open_device(job.machine)
+    computed = f"{device.type}, {precision(device, recipe.precision)}"
     network = models.build(
         recipe.model,
         channels=recipe.input.channels or 3,
@@ -224,6 +227,8 @@ def _train(job: _Job, folder: Path, run_digest: str) -> dict[str, Any]:
     )
     set_head_bias(network.head, job.loss, labelling)
     network.to(device)
+    if not (job.machine.recompute or job.machine.fsdp):
+        check_memory(network, recipe, device, job.world, job.progress)
     side, channels = recipe.input.resolution, recipe.input.channels or 3
     images = _images(job, TRAIN, labelling)
     if recipe.augment.kind != "resized-crop":
@@ -251,6 +256,7 @@ def _train(job: _Job, folder: Path, run_digest: str) -> dict[str, Any]:
             seed=job.seed,
             device=device,
             head=job.head,
+            precision=recipe.precision,
         ),
         device,
         log=MetricsLog(folder / METRICS_NAME, tensorboard=job.keeping.tensorboard),
@@ -265,10 +271,11 @@ def _train(job: _Job, folder: Path, run_digest: str) -> dict[str, Any]:
         progress=job.progress,
         label=f"pretrain {job.head.name if job.head else job.maps.labels.name} seed {job.seed}",
         world=job.world,
+        machine=job.machine,
         watch=Watch(network, torch.zeros(1, channels, side, side, device=device), job.world.size),
     )
     held_out = _held_out(job, network, device)
-    return _details(job, fitted, held_out, f"{device.type}, {precision(device)}")
+    return _details(job, fitted, held_out, computed)
 
 
 def _images(job: _Job, split: str, labelling: Labelling) -> Images:
@@ -293,7 +300,8 @@ def _held_out(job: _Job, network: Any, device: Any) -> dict[str, Any] | None:
     truth = label_images(job.shards, splits[0], job.maps.labels, job.labelling.class_ids)
     first, last = (len(truth) * r // job.world.size for r in (job.world.rank, job.world.rank + 1))
     ours = truth.only(np.arange(first, last))
-    given = outputs(network, _images(job, splits[0], ours), device)
+    images, computed = _images(job, splits[0], ours), job.recipe.precision
+    given = outputs(network, images, device, precision=computed)
     scores = score(own_scores(job.head, given), ours, job.world)
     return {"split": splits[0], **plain(scores)}
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from granctl import spec
 from granctl.errors import BadOptionError, UnknownRecipeError
+from granctl.train.architecture import Model
 from granctl.train.schedule import Schedule
 
 RECIPES = Path(__file__).parent.parent / "recipes"
@@ -17,59 +18,22 @@ DEFAULT_RECIPE = "embedded-resnet"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Model:
-    """An architecture; sizes that torchvision fixes by name are not set here."""
-
-    name: Literal["small-resnet", "small-vit", "vit_b_16", "resnet18", "resnet34", "resnet50"]
-    width: int | None = None
-    """Channels of the small ResNet's stem, or of the small ViT's tokens."""
-    stages: tuple[float, ...] | None = None
-    """Small ResNet: channels of each block as a multiple of `width`; each halves the image."""
-    depth: int | None = None
-    """Small ViT: number of blocks."""
-    heads: int | None = None
-    """Small ViT: attention heads a block; must divide `width`."""
-    patch: int | None = None
-    """Small ViT: side of a patch in pixels; must divide the resolution."""
-    dropout: float = 0.0
-    """ViTs: share of activations dropped in training."""
-    representation_size: int | None = None
-    """vit_b_16: width of the tanh layer before the head; left out when finetuning, as published."""
-
-    def faults(self) -> list[str]:
-        """What the types cannot say: each architecture takes its own keys and no others."""
-        takes = {
-            "small-resnet": {"width", "stages"},
-            "small-vit": {"width", "depth", "heads", "patch"},
-        }.get(self.name, set())
-        found = []
-        for key in ("width", "stages", "depth", "heads", "patch"):
-            given = getattr(self, key) is not None
-            if given and key not in takes:
-                found.append(f"{key}: {self.name} does not take it")
-            elif not given and key in takes:
-                found.append(f"{key}: missing, {self.name} needs it")
-        if self.heads and self.width and self.width % self.heads:
-            found.append(f"heads: {self.heads} does not divide the width {self.width}")
-        if self.representation_size is not None and self.name != "vit_b_16":
-            found.append(f"representation_size: {self.name} does not take it")
-        return found
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Optimizer:
     """The optimizer of one training."""
 
-    name: Literal["adamw", "sgd"]
+    name: Literal["adamw", "adam", "sgd"]
     lr: float
     """Peak learning rate, at the batch size of the recipe."""
     weight_decay: float = 0.0
-    """Decoupled and times the learning rate for adamw (torch's unit), an L2 gradient for sgd;
-    on matrices and convolutions only, unless `decay_all`."""
+    """Decoupled and times the learning rate for adamw (torch's unit), an L2 gradient for adam and
+    sgd; on matrices and convolutions only, unless `decay_all`."""
     decay_all: bool = False
     """Decay biases and norms too."""
+    layer_decay: float | None = None
+    """Each layer's rate as a multiple of that of the layer above it, see train/layers.py; None:
+    one rate for all."""
     betas: tuple[float, ...] = (0.9, 0.999)
-    """adamw."""
+    """adamw and adam."""
     momentum: float = 0.9
     """sgd."""
     nesterov: bool = False
@@ -80,6 +44,8 @@ class Optimizer:
         found = [] if self.lr > 0 else [f"lr: {self.lr} is not positive"]
         if self.weight_decay < 0:
             found.append(f"weight_decay: {self.weight_decay} is negative")
+        if self.layer_decay is not None and not 0 < self.layer_decay <= 1:
+            found.append(f"layer_decay: {self.layer_decay} is not above 0 and at most 1")
         if len(self.betas) != 2:
             found.append("betas: two numbers were expected")
         return found
@@ -171,10 +137,16 @@ class Transfer:
     """None: the recipe's."""
     label_smoothing: float = 0.0
     """Share of the target spread over all classes; cross-entropy only."""
+    resolution: int | None = None
+    """Side of the image, where it differs from the pretraining's; the positions of ViTs are
+    interpolated then. None: the same."""
 
     def faults(self) -> list[str]:
         """What the types cannot say."""
-        return _not_positive(self, "steps", "batch_size")
+        found = _not_positive(self, "steps", "batch_size")
+        if self.resolution is not None and self.resolution < 1:
+            found.append(f"resolution: {self.resolution} is not positive")
+        return found
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -204,6 +176,9 @@ class Recipe:
     ema: float | None = None
     """Decay a step of the moving average of the weights, which is then what is used; None: the
     last weights are."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of matrix products and convolutions; weights are float32 in any case. auto: bfloat16 where a
+    CUDA device computes it."""
     augment: Augment = field(default_factory=Augment)
     finetune: Transfer
     """The whole network, with a new head that starts at zero."""
@@ -217,9 +192,27 @@ class Recipe:
         found = _not_positive(self, "epochs", "batch_size", "accumulate")
         if self.ema is not None and not 0 < self.ema < 1:
             found.append(f"ema: {self.ema} is not between 0 and 1")
-        if self.model.patch and self.input.resolution % self.model.patch:
-            found.append(f"model.patch: does not divide the resolution {self.input.resolution}")
+        patch = self.model.patch_side
+        for name, side in (
+            ("input", self.input.resolution),
+            ("finetune", self.finetune.resolution),
+            ("scratch", self.scratch.resolution),
+            ("linear", self.linear.resolution),
+        ):
+            if patch and side and side % patch:
+                problem = f"{side} is no multiple of the {patch} pixels of a patch"
+                found.append(f"{name}.resolution: {problem} of {self.model.name}")
+        if self.linear.optimizer.layer_decay is not None:
+            found.append("linear.optimizer.layer_decay: a head alone has no layers")
         return found
+
+    def at_resolution(self, side: int | None) -> Recipe:
+        """The recipe with images of another side; what is cropped from grows with it."""
+        if side is None or side == self.input.resolution:
+            return self
+        before = self.input
+        resize = before.eval_resize and round(before.eval_resize * side / before.resolution)
+        return replace(self, input=replace(before, resolution=side, eval_resize=resize))
 
 
 def _not_positive(value: Any, *names: str) -> list[str]:

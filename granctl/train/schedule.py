@@ -11,8 +11,9 @@ from typing import Literal
 class Schedule:
     """How the learning rate moves over a run, as a factor of the optimizer's rate."""
 
-    kind: Literal["cosine", "linear", "constant"] = "cosine"
-    """Shape after the warmup."""
+    kind: Literal["cosine", "linear", "constant", "thirds"] = "cosine"
+    """Shape after the warmup; thirds: a tenth of the rate after each third, and no `final_frac`
+    (torchvision's reference for ResNets: every 30 of 90 epochs)."""
     warmup_steps: int | None = None
     """Steps of linear rise from zero; None takes `warmup_frac`."""
     warmup_frac: float = 0.1
@@ -66,6 +67,9 @@ def factor(schedule: Schedule, step: int, num_steps: int) -> float:
         return (step + 1) / (warmup + 1)
     if schedule.kind == "constant":
         return 1.0
+    if schedule.kind == "thirds":
+        third: int = 3 * (step - warmup) // (num_steps - warmup)
+        return float(0.1**third)
     gone = (step - warmup) / (num_steps - warmup)
     left = 1.0 - gone if schedule.kind == "linear" else 0.5 * (1.0 + math.cos(math.pi * gone))
     return schedule.final_frac + (1.0 - schedule.final_frac) * left

@@ -104,7 +104,8 @@ def _whole_network(lesson: Lesson, folder: Path, identity: str, network: Any) ->
         images.load()
     fitted = _fit(lesson, network, images, folder, identity)
     test = lesson.images(lesson.held_out, lesson.test)
-    return Outcome(fitted=fitted, scores=score(outputs(network, test, device), lesson.test))
+    seen = outputs(network, test, device, precision=lesson.recipe.precision)
+    return Outcome(fitted=fitted, scores=score(seen, lesson.test))
 
 
 def _head_alone(lesson: Lesson, folder: Path, identity: str, network: Any) -> Outcome:
@@ -114,7 +115,8 @@ def _head_alone(lesson: Lesson, folder: Path, identity: str, network: Any) -> Ou
 
     def features(split: str, labelling: Labelling) -> NDArray[np.float32]:
         images = lesson.images(split, labelling)
-        return np.concatenate([m for m, _ in outputs(network, images, device, features=True)])
+        seen = outputs(network, images, device, features=True, precision=lesson.recipe.precision)
+        return np.concatenate([m for m, _ in seen])
 
     train, test = standardised(
         features("train", lesson.train), features(lesson.held_out, lesson.test)
@@ -143,6 +145,7 @@ def _fit(lesson: Lesson, network: Any, data: Shuffled, folder: Path, identity: s
             augment=lesson.plan.augment,
             seed=lesson.seed,
             device=device,
+            precision=lesson.recipe.precision,
         ),
         device,
         log=MetricsLog(folder / METRICS_NAME),

@@ -116,6 +116,7 @@ def _lesson(spec: TransferSpec, run: Run | None, machine: Machine, progress: Pro
     if spec.per_class is not None:
         train = train.only(few_of_each_class(train, spec.per_class, spec.seed))
     training: Transfer = getattr(recipe, spec.method)
+    recipe = recipe.at_resolution(training.resolution)
     augment = training.augment or recipe.augment
     steps = spec.steps or training.steps
     return Lesson(
@@ -151,7 +152,11 @@ def _body(lesson: Lesson, run: Run | None, progress: Progress) -> Any:
 
     if lesson.method != "scratch":
         assert run is not None  # checked
-        return run.network(progress)
+        network = run.network(progress)
+        side = lesson.recipe.input.resolution
+        return (
+            network if side == run.recipe.input.resolution else models.at_resolution(network, side)
+        )
     return models.build(
         lesson.recipe.model,
         channels=lesson.recipe.input.channels or 3,
@@ -182,7 +187,7 @@ def _measured(spec: TransferSpec, lesson: Lesson, outcome: Outcome) -> Mapping[s
         "train_images": len(lesson.train),
         "train_loss": outcome.fitted.train_loss,
         "recipe": lesson.recipe.name,
-        "computed": f"{device.type}, {precision(device)}",
+        "computed": f"{device.type}, {precision(device, lesson.recipe.precision)}",
     }
 
 

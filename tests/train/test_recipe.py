@@ -41,6 +41,48 @@ def test_all_faults_are_listed_at_once():
     assert "model.patch: small-resnet does not take it" in text
 
 
+def test_unknown_models_and_values_of_models_are_faults():
+    """Near names; what a model does not take; patches and resolutions; layers of a head."""
+    changes = {"model": {"name": "vit_b16"}}
+    with pytest.raises(SpecError, match=r"no model is named 'vit_b16'; did you mean vit_b_16"):
+        load_recipe("resnet34", changes)
+    with pytest.raises(SpecError, match="others are timm/NAME"):
+        load_recipe("resnet34", {"model": {"name": "timm/"}})
+    changes = {
+        "model.dropout": 0.5,
+        "model.stochastic_depth": 1.5,
+        "optimizer.layer_decay": 1.5,
+        "precision": "float16",
+    }
+    with pytest.raises(SpecError) as caught:
+        load_recipe("resnet34", changes)
+    text = caught.value.message
+    assert "model.dropout: resnet34 does not take it" in text
+    assert "model.stochastic_depth: 1.5 is not in 0..1" in text
+    assert "optimizer.layer_decay: 1.5 is not above 0 and at most 1" in text
+    assert "precision: 'float16' is none of auto, float32, bfloat16" in text
+    changes = {
+        "input.resolution": 100,
+        "input.eval_resize": 100,
+        "finetune.resolution": 383,
+        "linear.optimizer.layer_decay": 0.5,
+    }
+    with pytest.raises(SpecError) as caught:
+        load_recipe("vit-b16-in21k", changes)
+    text = caught.value.message
+    assert "input.resolution: 100 is no multiple of the 16 pixels of a patch of vit_b_16" in text
+    assert "finetune.resolution: 383 is no multiple" in text
+    assert "linear.optimizer.layer_decay: a head alone has no layers" in text
+
+
+def test_another_resolution_moves_what_is_cropped_from_with_it():
+    """256 before a crop of 224 are 439 before one of 384."""
+    recipe = load_recipe("resnet34")
+    larger = recipe.at_resolution(384).input
+    assert (larger.resolution, larger.eval_resize) == (384, 439)
+    assert recipe.at_resolution(None) is recipe is recipe.at_resolution(224)
+
+
 def test_unknown_recipe_names_the_nearest():
     """A misspelt name."""
     with pytest.raises(UnknownRecipeError) as caught:

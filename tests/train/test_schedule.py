@@ -31,6 +31,16 @@ def test_factor_is_that_of_the_walk(kind, warmup, num_steps):
     assert [factor(schedule, s, num_steps) for s in range(num_steps)] == pytest.approx(expected)
 
 
+def test_thirds_have_a_tenth_of_the_rate_before():
+    """Of 9 steps three each; a warmup comes before them."""
+    thirds = Schedule(kind="thirds", warmup_steps=0)
+    assert [factor(thirds, s, 9) for s in range(9)] == pytest.approx(
+        [1.0] * 3 + [0.1] * 3 + [0.01] * 3
+    )
+    warm = Schedule(kind="thirds", warmup_steps=1)
+    assert [factor(warm, s, 4) for s in range(4)] == pytest.approx([0.5, 1.0, 0.1, 0.01])
+
+
 def test_warmup_as_a_share_of_the_run():
     """A tenth of 40 steps: the fifth has the whole rate."""
     schedule = Schedule(kind="constant", warmup_frac=0.1)

@@ -69,6 +69,19 @@ def test_scratch_needs_no_run_and_does_not_depend_on_one(train, judge, tiny):
     assert (again.made, again.path) == (False, alone.path)
 
 
+@pytest.mark.parametrize("method", ["finetune", "linear", "scratch"])
+def test_a_vit_is_judged_at_another_resolution(train, judge, tiny, method):
+    """Twice the side: positions are interpolated; the result says it, and is another."""
+    vit = {"name": "small-vit", "width": 8, "depth": 2, "heads": 2, "patch": 4}
+    recipe = tiny(**{"model": vit, "optimizer.lr": 0.005, f"{method}.resolution": 16})
+    run = train(recipe=recipe).path
+    large = judge(method, run, per_class=5)
+    assert large.details["resolution"] == 16
+    plain = judge(method, run, recipe=tiny(**{"model": vit, "optimizer.lr": 0.005}), per_class=5)
+    assert plain.details["resolution"] == 8
+    assert plain.path != large.path
+
+
 def test_equal_transfers_are_equal_and_steps_are_as_asked(train, judge, tiny, tmp_path):
     """Bit for bit, in another place; another number of steps is another result."""
     run = train().path
