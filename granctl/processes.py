@@ -48,6 +48,9 @@ def outlive_signals() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    parent = multiprocessing.parent_process()
+    if parent is not None and os.getppid() != parent.pid:  # it was killed before the line above
+        os._exit(128 + signal.SIGKILL)
 
 
 def _unwind(number: int, _frame: object) -> None:
