@@ -178,11 +178,13 @@ class MappedShards:
         self, shard: NDArray[np.int32], offset: NDArray[np.int64], size: NDArray[np.int32]
     ) -> None:
         """Asks the kernel for all of them at once, so that a disk may choose their order."""
+        if not len(offset):
+            return
         order = np.lexsort((offset, shard))
         begin, end = offset[order], offset[order] + size[order]
         file = shard[order]
         apart = (np.diff(file) != 0) | (begin[1:] - end[:-1] > _GAP_BYTES)
-        first = np.flatnonzero(np.concatenate([[len(order) > 0], apart]))
+        first = np.flatnonzero(np.concatenate([[True], apart]))
         last = np.concatenate([first[1:], [len(order)]]) - 1
         spans = zip(file[first].tolist(), begin[first].tolist(), end[last].tolist(), strict=True)
         for number, at, until in spans:

@@ -6,6 +6,7 @@ into a batch in memory that it shares with the training: nothing is copied in be
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -91,14 +92,18 @@ def made_by_workers(jobs: Iterator[Job], decoder: Decoder, machine: Machine) -> 
     import torch
     from torch.utils.data import DataLoader
 
-    loader: DataLoader[Any] = DataLoader(
-        decoder,  # type: ignore[arg-type]  # it is asked for jobs, not for numbers
-        batch_size=None,
-        sampler=jobs,
-        num_workers=machine.num_workers,
-        pin_memory=torch.cuda.is_available() and machine.device != "cpu",
-        worker_init_fn=_outlive,
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", "This DataLoader will create"
+        )  # as many as were asked for
+        loader: DataLoader[Any] = DataLoader(
+            decoder,  # type: ignore[arg-type]  # it is asked for jobs, not for numbers
+            batch_size=None,
+            sampler=jobs,
+            num_workers=machine.num_workers,
+            pin_memory=torch.cuda.is_available() and machine.device != "cpu",
+            worker_init_fn=_outlive,
+        )
     for found in loader:
         if isinstance(found, GranctlError):  # raised in a worker, torch would make another of it
             raise found
