@@ -92,10 +92,8 @@ def made_by_workers(jobs: Iterator[Job], decoder: Decoder, machine: Machine) -> 
     import torch
     from torch.utils.data import DataLoader
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", "This DataLoader will create"
-        )  # as many as were asked for
+    with warnings.catch_warnings():  # as many workers as were asked for, however many cores
+        warnings.filterwarnings("ignore", "This DataLoader will create")
         loader: DataLoader[Any] = DataLoader(
             decoder,  # type: ignore[arg-type]  # it is asked for jobs, not for numbers
             batch_size=None,
@@ -104,7 +102,8 @@ def made_by_workers(jobs: Iterator[Job], decoder: Decoder, machine: Machine) -> 
             pin_memory=torch.cuda.is_available() and machine.device != "cpu",
             worker_init_fn=_outlive,
         )
-    for found in loader:
+        batches = iter(loader)
+    for found in batches:
         if isinstance(found, GranctlError):  # raised in a worker, torch would make another of it
             raise found
         pixels, images, job = found
