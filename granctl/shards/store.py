@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 
 from granctl.errors import MissingInputError, ShardCorruptError
 
+_GAP_BYTES = 1 << 16
+"""Between two spans that a disk reads as one: what lies between them costs less than a seek."""
 _URL = re.compile(r"(s3|https?):/{1,2}(?=[^/])")
 
 
@@ -41,10 +44,18 @@ class ShardBytes(Protocol):
             RemoteDownError: it lies behind a URL that does not answer.
         """
 
+    def view(self, shard: int, offset: int, size: int) -> memoryview | bytes:
+        """The same bytes, without a copy where they lie in memory; not to be written to."""
+
     def prefetch(
         self, shard: NDArray[np.int32], offset: NDArray[np.int64], size: NDArray[np.int32]
     ) -> None:
         """These spans, all of shape (n,), will be read soon, each once, in about this order."""
+
+    def warm(
+        self, shard: NDArray[np.int32], offset: NDArray[np.int64], size: NDArray[np.int32]
+    ) -> None:
+        """These spans will be read before long, by this process or by another of the machine."""
 
     def close(self) -> None:
         """Gives maps and connections back."""
@@ -141,24 +152,56 @@ class MappedShards:
         Raises:
             ShardCorruptError: the shard is missing, or has another size than when it was made.
         """
+        end = offset + size
+        return self._map(shard, end)[offset:end]
+
+    def view(self, shard: int, offset: int, size: int) -> memoryview:
+        """The bytes in the map itself.
+
+        Raises:
+            ShardCorruptError: the shard is missing, or has another size than when it was made.
+        """
+        end = offset + size
+        return memoryview(self._map(shard, end))[offset:end]
+
+    def _map(self, shard: int, end: int) -> mmap.mmap:
+        """A shard that has at least `end` bytes."""
         mapped = self._maps.get(shard)
         if mapped is None:
             mapped = self._maps[shard] = self._mapped(shard)
-        end = offset + size
         if end > len(mapped):
             path = self._root / self._shards[shard][0]
             raise ShardCorruptError(path, f"an image ends at byte {end}, past the end of the shard")
-        return mapped[offset:end]
+        return mapped
 
     def prefetch(
         self, shard: NDArray[np.int32], offset: NDArray[np.int64], size: NDArray[np.int32]
     ) -> None:
-        """Nothing: the kernel reads ahead by itself."""
+        """Asks the kernel for all of them at once, so that a disk may choose their order."""
+        if not len(offset):
+            return
+        order = np.lexsort((offset, shard))
+        begin, end = offset[order], offset[order] + size[order]
+        file = shard[order]
+        apart = (np.diff(file) != 0) | (begin[1:] - end[:-1] > _GAP_BYTES)
+        first = np.flatnonzero(np.concatenate([[True], apart]))
+        last = np.concatenate([first[1:], [len(order)]]) - 1
+        spans = zip(file[first].tolist(), begin[first].tolist(), end[last].tolist(), strict=True)
+        for number, at, until in spans:
+            page = at - at % mmap.PAGESIZE
+            self._map(number, until).madvise(mmap.MADV_WILLNEED, page, until - page)
+
+    def warm(
+        self, shard: NDArray[np.int32], offset: NDArray[np.int64], size: NDArray[np.int32]
+    ) -> None:
+        """The same: what one process asked the kernel for is there for all."""
+        self.prefetch(shard, offset, size)
 
     def close(self) -> None:
-        """Gives the maps back."""
+        """Gives the maps back; one that is still looked at goes with the last who does."""
         for mapped in self._maps.values():
-            mapped.close()
+            with suppress(BufferError):
+                mapped.close()
         self._maps.clear()
 
     def _mapped(self, shard: int) -> mmap.mmap:

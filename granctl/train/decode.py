@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import warnings
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,8 +15,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def decoded(image: bytes, channels: int) -> Tensor:
-    """All pixels of an image: uint8, shape (channels, height, width).
+def decoded(image: bytes | memoryview, channels: int) -> Tensor:
+    """All pixels of an image: uint8, shape (channels, height, width), channels last in memory.
+
+    Args:
+        image: an encoded image; it is not copied.
+        channels: 1 or 3.
 
     Raises:
         OSError: no decoder can read it.
@@ -22,23 +28,37 @@ def decoded(image: bytes, channels: int) -> Tensor:
     import torch
     import torchvision.io as tvio
 
+    _allow_read_only()
     mode = tvio.ImageReadMode.GRAY if channels == 1 else tvio.ImageReadMode.RGB
     try:
-        data = torch.frombuffer(bytearray(image), dtype=torch.uint8)
+        data = torch.frombuffer(image, dtype=torch.uint8)
         pixels: Tensor = tvio.decode_image(data, mode)
         if pixels.dtype == torch.uint8 and len(pixels) == channels:
             return pixels
-    except RuntimeError:
-        pass  # a form that torchvision does not decode, such as WebP in some builds
+    except (RuntimeError, ValueError):
+        pass  # no bytes, or a form that torchvision does not decode, such as WebP in some builds
     return _decoded_by_pillow(image, channels)
 
 
-def _decoded_by_pillow(image: bytes, channels: int) -> Tensor:
+@cache
+def _allow_read_only() -> None:
+    """Lets torch look at bytes that may not be written; it warns of the first ones in a process."""
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.frombuffer(b"\0", dtype=torch.uint8)
+
+
+def _decoded_by_pillow(image: bytes | memoryview, channels: int) -> Tensor:
     import torch
     from PIL import Image
 
-    with Image.open(io.BytesIO(image)) as opened:
-        pixels = np.array(opened.convert("L" if channels == 1 else "RGB"))
+    try:
+        with Image.open(io.BytesIO(image)) as opened:
+            pixels = np.array(opened.convert("L" if channels == 1 else "RGB"))
+    except (ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise OSError(str(error)) from error
     return torch.from_numpy(pixels.reshape(*pixels.shape[:2], channels)).permute(2, 0, 1)
 
 

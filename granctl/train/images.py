@@ -15,16 +15,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from granctl.processes import outlive_signals
 from granctl.progress import Progress
-from granctl.shards.index import Rows, ShardSet
-from granctl.shards.order import permuted, uniforms
+from granctl.shards.index import ShardSet
 from granctl.shards.read import ImageReader
-from granctl.train.augment import NUM_UNIFORMS, resized_crop, shifted
+from granctl.train.augment import operated_on, shifted
 from granctl.train.batches import Piece
 from granctl.train.decode import centred, decoded, is_grey
 from granctl.train.device import Machine
 from granctl.train.recipe import Augment, Input
+from granctl.train.workers import Decoder, Job, Made, Order, made_by_workers, undecodable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,6 +67,8 @@ class Images:
     """With its channels resolved."""
     machine: Machine
     progress: Progress
+    order: Order = "full"
+    """Of an epoch's images: any after any, or blocks of neighbours."""
 
     def __len__(self) -> int:
         return len(self.row)
@@ -84,8 +85,12 @@ class Images:
         """The images of some pieces, in random order within each epoch.
 
         Order and pixels are a pure function of (seed, epoch, position).
+
+        Raises:
+            ShardCorruptError: a shard is damaged, or an image that no decoder can read.
+            RemoteDownError: the shards lie behind a URL that does not answer.
         """
-        jobs = (_Job(piece, augment, seed) for piece in pieces)
+        jobs = (Job(piece, augment, seed, order=self.order) for piece in pieces)
         for pixels, images, job in self._run(jobs, crops=augment.kind == "resized-crop"):
             assert job.piece is not None
             yield Batch(pixels, images, job.piece)
@@ -94,42 +99,17 @@ class Images:
         """Every image once, in the order of `row`, unchanged but for the centre crop."""
         none = Augment(kind="none")
         jobs = (
-            _Job(None, none, 0, begin, min(begin + batch_size, len(self)))
+            Job(None, none, 0, begin, min(begin + batch_size, len(self)))
             for begin in range(0, len(self), batch_size)
         )
         for pixels, images, _ in self._run(jobs, crops=False):
             yield pixels, images
 
-    def _run(self, jobs: Iterator[_Job], *, crops: bool) -> Iterator[_Made]:
+    def _run(self, jobs: Iterator[Job], *, crops: bool) -> Iterator[Made]:
         if not crops and _fits(self.shards, self.split, self.look):
             pixels = _decoded_set(self.shards, self.split, self.look, self.progress)
             return (_from_memory(job, pixels, self.row) for job in jobs)
         return _from_workers(jobs, self)
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """Some images to make."""
-
-    piece: Piece | None
-    """None: those of the places `begin` to `end`, in order."""
-    augment: Augment
-    seed: int
-    begin: int = 0
-    end: int = 0
-
-    def images(self, num: int) -> NDArray[np.int64]:
-        if self.piece is None:
-            return np.arange(self.begin, self.end)
-        return permuted(self.piece.positions, num, self.seed, self.piece.epoch)
-
-    def chance(self) -> NDArray[np.float32]:
-        if self.piece is None:
-            return np.zeros((self.end - self.begin, NUM_UNIFORMS), dtype=np.float32)
-        return uniforms(self.piece.positions, NUM_UNIFORMS, self.seed, self.piece.epoch)
-
-
-_Made = tuple["Tensor", NDArray[np.int64], _Job]
 
 
 def _fits(shards: ShardSet, split: str, look: Input) -> bool:
@@ -151,7 +131,11 @@ def _decoded_set(
         for i in range(len(rows)):
             if i % _AHEAD == 0:
                 reader.prefetch(rows, np.arange(i, min(i + _AHEAD, len(rows))))
-            pixels[i] = centred(decoded(reader.image(rows, i), channels), look).numpy()
+            try:
+                image = decoded(reader.view(rows, i), channels)
+            except OSError as error:
+                raise undecodable(shards, rows, i, error) from error
+            pixels[i] = centred(image, look).numpy()
             if i % 500 == 499:
                 progress.advance(500)
     progress.advance(len(rows) % 500)
@@ -162,69 +146,22 @@ def _decoded_set(
     return pixels
 
 
-def _from_memory(job: _Job, pixels: NDArray[np.uint8], row: NDArray[np.int64]) -> _Made:
+def _from_memory(job: Job, pixels: NDArray[np.uint8], row: NDArray[np.int64]) -> Made:
     import torch
 
     images = job.images(len(row))
     batch = pixels[row[images]]
+    if not job.changes:
+        return torch.from_numpy(batch), images, job
+    chance = job.chance()
     if job.augment.kind == "shift":
-        batch = shifted(batch, job.chance(), job.augment)
-    return torch.from_numpy(batch), images, job
+        batch = shifted(batch, chance, job.augment)
+    return operated_on(torch.from_numpy(batch), chance, job.augment), images, job
 
 
-def _from_workers(jobs: Iterator[_Job], source: Images) -> Iterator[_Made]:
-    """One set of workers for a whole training: none waits at the end of an epoch."""
-    import torch
-    from torch.utils.data import DataLoader
-
-    decoder = _Decoder(source.shards, source.shards.rows(source.split), source.row, source.look)
-    loader: DataLoader[Any] = DataLoader(
-        decoder,  # type: ignore[arg-type]  # it is asked for jobs, not for numbers
-        batch_size=None,
-        sampler=jobs,
-        num_workers=source.machine.num_workers,
-        pin_memory=torch.cuda.is_available() and source.machine.device != "cpu",
-        worker_init_fn=_outlive,
-    )
-    for pixels, images, job in loader:
-        yield pixels, images.numpy(), job
-
-
-def _outlive(_worker: int) -> None:
-    outlive_signals()
-
-
-class _Decoder:
-    """What a worker process does: reads, decodes and augments the images of a job."""
-
-    def __init__(self, shards: ShardSet, rows: Rows, row: NDArray[np.int64], look: Input) -> None:
-        self._reader = ImageReader(shards)
-        self._rows, self._row, self._look = rows, row, look
-
-    def __len__(self) -> int:
-        return len(self._row)
-
-    def __getitem__(self, job: _Job) -> tuple[Tensor, Tensor, _Job]:
-        import torch
-
-        images = job.images(len(self._row))
-        chance = job.chance()
-        self._reader.prefetch(self._rows, self._row[images])
-        batch = [self._one(i, u, job.augment) for i, u in zip(images, chance, strict=True)]
-        return torch.stack(batch), torch.from_numpy(images), job
-
-    def _one(self, image: int, chance: NDArray[np.float32], augment: Augment) -> Tensor:
-        import torch
-
-        look = self._look
-        encoded = self._reader.image(self._rows, int(self._row[image]))
-        pixels = decoded(encoded, look.channels or 3)
-        if augment.kind == "resized-crop":
-            return resized_crop(pixels, look.resolution, chance, augment)
-        square = centred(pixels, look)
-        if augment.kind == "shift":
-            return torch.from_numpy(shifted(square[None].numpy(), chance[None], augment)[0])
-        return square
+def _from_workers(jobs: Iterator[Job], source: Images) -> Iterator[Made]:
+    decoder = Decoder(source.shards, source.shards.rows(source.split), source.row, source.look)
+    return made_by_workers(jobs, decoder, source.machine)
 
 
 def normalised(pixels: Tensor, look: Input, device: Any) -> Tensor:

@@ -78,14 +78,17 @@ def _beta(chance: NDArray[np.float32], alpha: float) -> NDArray[np.float64]:
     """Draws of Beta(alpha, alpha), 0 < alpha <= 1, from shape (n, 2 * _TRIES) of uniforms.
 
     Joehnk's method (1964): of two powers of uniforms whose sum is at most 1, the share of one. Each
-    try is taken with a probability of a half or more; after 16 the image stays as it is.
+    try is taken with a probability of a half or more; after 16 the image stays as it is. Where both
+    powers are too small for a double, the larger one is all of the sum.
     """
     powers = chance.astype(np.float64) ** (1.0 / alpha)
     one, other = powers[:, :_TRIES], powers[:, _TRIES:]
     total = one + other
-    good = (total <= 1.0) & (total > 0.0)
+    good = total <= 1.0
     at = (np.arange(len(chance)), good.argmax(axis=1))
-    share = one[at] / np.where(good[at], total[at], 1.0)
+    sums = total[at]
+    larger = chance[:, :_TRIES][at] > chance[:, _TRIES:][at]
+    share = np.where(sums > 0.0, one[at] / np.where(sums > 0.0, sums, 1.0), larger)
     return np.where(good[at], share, 1.0)
 
 

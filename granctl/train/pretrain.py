@@ -286,6 +286,7 @@ def _images(job: _Job, split: str, labelling: Labelling) -> Images:
         look=job.recipe.input,
         machine=job.machine,
         progress=job.progress,
+        order=job.recipe.order,
     )
 
 

@@ -14,6 +14,7 @@ from granctl.train.architecture import Model
 from granctl.train.schedule import Schedule
 
 RECIPES = Path(__file__).parent.parent / "recipes"
+MOST_MAGNITUDE = 30.0
 DEFAULT_RECIPE = "embedded-resnet"
 
 
@@ -66,6 +67,10 @@ class Augment:
     """resized-crop: share of the image's area, least and most."""
     ratio: tuple[float, ...] = (0.75, 4 / 3)
     """resized-crop: width over height, least and most."""
+    rand_ops: int = 0
+    """RandAugment: operations an image, after crop and flip; 0: none."""
+    rand_magnitude: float = 9.0
+    """Their strength, 0 to 30."""
     mixup: float = 0.0
     """alpha of Beta(alpha, alpha) by which two images are blended; 0: none."""
     cutmix: float = 0.0
@@ -87,6 +92,10 @@ class Augment:
             pair = getattr(self, name)
             if len(pair) != 2 or not 0 < pair[0] <= pair[1]:
                 found.append(f"{name}: two positive numbers, least and most, were expected")
+        if self.rand_ops < 0:
+            found.append(f"rand_ops: {self.rand_ops} is negative")
+        if not 0 <= self.rand_magnitude <= MOST_MAGNITUDE:
+            found.append(f"rand_magnitude: {self.rand_magnitude} is not in 0..{MOST_MAGNITUDE:g}")
         if self.pad < 0:
             found.append(f"pad: {self.pad} is negative")
         return found
@@ -180,6 +189,9 @@ class Recipe:
     """Of matrix products and convolutions; weights are float32 in any case. auto: bfloat16 where a
     CUDA device computes it."""
     augment: Augment = field(default_factory=Augment)
+    order: Literal["full", "blocks"] = "full"
+    """Of the images of an epoch. full: any image may follow any other; blocks: mixed in groups of
+    64 blocks of 256 neighbours, for disks that are slow to find a place."""
     finetune: Transfer
     """The whole network, with a new head that starts at zero."""
     scratch: Transfer

@@ -45,11 +45,20 @@ class RemoteShards:
             raise ShardCorruptError(f"{self._fetcher.objects.where}/{name}", problem)
         return self._here().read(shard, offset, size)
 
+    def view(self, shard: int, offset: int, size: int) -> bytes:
+        """The same as `read`."""
+        return self.read(shard, offset, size)
+
     def prefetch(
         self, shard: NDArray[np.int32], offset: NDArray[np.int64], size: NDArray[np.int32]
     ) -> None:
         """These spans, of shape (n,), will be read soon, each once, in about this order."""
         self._here().prefetch(shard, offset, size)
+
+    def warm(
+        self, shard: NDArray[np.int32], offset: NDArray[np.int64], size: NDArray[np.int32]
+    ) -> None:
+        """Nothing: what another process will read need not come to this one."""
 
     @property
     def held_bytes(self) -> int:
