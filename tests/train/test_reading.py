@@ -172,12 +172,13 @@ def test_evaluation_counts_every_image_once_on_1_2_and_3_processes(
     def job_of(world):
         job = SimpleNamespace(
             shards=shards,
-            labels=leaves,
+            maps=SimpleNamespace(labels=leaves),
+            head=None,
             labelling=many,
             world=world,
             machine=Machine(workers=0),
             progress=Silent(),
-            recipe=SimpleNamespace(input=LOOK, order="full"),
+            recipe=SimpleNamespace(input=LOOK, order="full", precision="float32"),
         )
         return pretrain_module._held_out(job, network, torch.device("cpu"))
 
