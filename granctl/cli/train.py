@@ -57,8 +57,9 @@ def pretrain(
 ) -> None:
     """Train a network to tell a label map's classes apart; the same command again goes on."""
     from granctl.cli.console import Session
+    from granctl.train.asked import PretrainSpec
     from granctl.train.device import Machine
-    from granctl.train.pretrain import PretrainSpec, pretrain
+    from granctl.train.pretrain import pretrain
     from granctl.train.recipe import load_recipe, settings
 
     session = Session(workspace, as_json=json, quiet=quiet)

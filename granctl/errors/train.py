@@ -108,7 +108,7 @@ class NoProgressError(RunError):
         super().__init__(
             f"the last {starts} starts of {path} all began at step {step}: something ends the run"
             " before it can save",
-            "see the job's log; more time, or `--checkpoint-every` with fewer steps",
+            "see the job's log for what ends it; give it more --time; the same command tries again",
         )
 
 

@@ -21,6 +21,8 @@ class Keeping:
     folder: Path
     """Of checkpoints."""
     run_digest: str
+    starts: Path | None = None
+    """Where each start is noted; None: nowhere."""
     epoch_s: float = 0.0
     """At the end of an epoch one is written if the last is so many seconds old."""
     every_s: float = 600.0

@@ -19,6 +19,7 @@ from granctl.train.keeping import Keeper, Keeping
 from granctl.train.metrics import MetricsLog
 from granctl.train.recipe import Augment, Optimizer
 from granctl.train.schedule import Schedule, factor
+from granctl.train.starts import begin_here
 from granctl.train.stepping import Stepper
 from granctl.train.stopping import HEARD, Stop, listening
 from granctl.train.world import ALONE, World
@@ -128,16 +129,18 @@ def fit(
         StoppedError: by a signal; all is saved.
         DeviceFullError: a step does not fit into the device's memory.
         OutputNotWritableError: the last checkpoint could not be written.
+        NoProgressError: Slurm starts it again and again at the same step.
     """
     import torch
 
     check_share(len(data), plan.batch_size, Share(size=world.size, parts=plan.accumulate))
     with (
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
-        listening() as stop,
+        listening(together=world.size > 1) as stop,
     ):
         fitting = _Fitting(network, data, plan, loss_of, device, log, keeping, progress, world)
         fitting.resume()
+        fitting.note_start()
         total = plan.steps * len(data) // num_batches(len(data), plan.batch_size)
         progress.start(label, total, "images")
         progress.advance(fitting.images_seen)
@@ -196,6 +199,13 @@ class _Fitting:
             self._load(found)
         if self._world.is_first:
             self._log.cut_back(self.step)
+
+    def note_start(self) -> None:
+        """Notes from where this process begins, and refuses where that leads nowhere."""
+        starts, world = self._keeping.starts, self._world
+        if starts is not None:
+            sizes = {"steps": self._plan.steps, "images": len(self._data), "processes": world.size}
+            world.done_by_first(lambda: begin_here(starts, step=self.step, **sizes))
 
     def _load(self, found: checkpoint.Checkpoint) -> None:
         import torch
@@ -325,8 +335,8 @@ class _Fitting:
         self._check_finite()
         self._save()
         if strongest:
-            if self._world.is_first:
-                self._keeper.check_last()
+            # Nobody leaves before all is written: srun ends the others when the first one has left.
+            self._world.done_by_first(self._keeper.check_last)
             raise StoppedError(HEARD[strongest - 1], self.step, self._plan.steps)
 
     def _check_finite(self) -> None:
