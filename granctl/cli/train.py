@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from granctl.cli.buildoptions import takes
+from granctl.cli.launchoptions import TrainingLaunch, training_options
 from granctl.cli.options import Json, Labels, Out, Quiet, Seed, Shards, WorkspaceFolder
 
 recipes = typer.Typer(help="What a training is: named, cited recipes.", no_args_is_help=True)
@@ -33,7 +35,10 @@ class _Method(StrEnum):
     scratch = "scratch"
 
 
+@takes(training_options)
 def pretrain(
+    launch: TrainingLaunch,
+    context: typer.Context,
     shards: Shards = None,
     labels: Labels = None,
     recipe: Annotated[
@@ -57,22 +62,22 @@ def pretrain(
 ) -> None:
     """Train a network to tell a label map's classes apart; the same command again goes on."""
     from granctl.cli.console import Session
+    from granctl.cli.launched import launched
     from granctl.train.asked import PretrainSpec
     from granctl.train.device import Machine
     from granctl.train.pretrain import pretrain
     from granctl.train.recipe import load_recipe, settings
 
     session = Session(workspace, as_json=json, quiet=quiet)
-    changes = settings(set_ or [], epochs=epochs)
-    spec = PretrainSpec(
-        shards=session.given_or_newest(shards, "shards"),
-        labels=session.given_or_newest(labels, "label-map"),
-        recipe=load_recipe(recipe, changes),
-        seed=seed,
-        images=images,
-    )
-    machine = Machine(device=device, threads=threads, workers=workers)
-    session.emit(pretrain(session.workspace, spec, out, session.progress, machine))
+    shards = session.given_or_newest(shards, "shards")
+    labels = session.given_or_newest(labels, "label-map")
+    how = load_recipe(recipe, settings(set_ or [], epochs=epochs))
+    spec = PretrainSpec(shards=shards, labels=labels, recipe=how, seed=seed, images=images)
+    if launch.slurm is not None:
+        launched(session, launch, spec, out, recipe, context)
+    else:
+        machine = Machine(device=device, threads=threads, workers=workers)
+        session.emit(pretrain(session.workspace, spec, out, session.progress, machine))
 
 
 def embed(
