@@ -9,6 +9,7 @@ from granctl.cli import (
     demo,
     report,
     reproduce,
+    runs,
     shards,
     shards_relabel,
     shards_remote,
@@ -36,6 +37,7 @@ app.command("pretrain")(train.pretrain)
 app.add_typer(train.recipes, name="recipes")
 app.command("report")(report.report)
 app.command("reproduce")(reproduce.reproduce)
+app.add_typer(runs.app, name="runs")
 app.add_typer(shards.app, name="shards")
 shards.app.add_typer(shards_relabel.app)
 shards.app.add_typer(shards_remote.app)

@@ -26,6 +26,14 @@ _NOTICE = "USR2@180"
 """Three minutes before its time ends a job is told to save: the step and a checkpoint fit in."""
 _SAVED = 140
 """The exit code of a training that USR2 stopped and that has saved all: 128 + 12."""
+_ENDED = 143
+"""That of one that TERM stopped."""
+_TAKEN = (
+    'taken() { scontrol --oneliner show job "$SLURM_JOB_ID"'
+    " | grep JobState=RUNNING | grep -q ' PreemptTime=[0-9]'; }"
+)
+"""Seen with Slurm 22.05: a preempted job that ends by itself in its grace time is FAILED, and Slurm
+does not start it again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -172,18 +180,23 @@ def job_of(submitted: Submitted, how: SlurmTraining, command: Command) -> Job:
     if "--workers" not in given:
         given += ["--workers", str(max(1, how.resources.cpus_per_task - 1))]
     train = shlex.join([*granctl_words(), "pretrain", *given])
+    saved = f"saved() {{ ls -d {place}/step-*[0-9] 2>/dev/null; }}"
     srun = 'srun --kill-on-bad-exit=1 --cpus-per-task="$SLURM_CPUS_PER_TASK"'
     ending = f"""code=$?
-if [ "$code" -eq {_SAVED} ] && [ "$(saved)" != "$before" ]; then
-    echo "all is saved before the time ends: the job starts again"
+again=
+# Told that its time ends, and saved: exit code {_SAVED}. Without a checkpoint it would go round.
+[ "$code" -eq {_SAVED} ] && [ "$(saved)" != "$before" ] && again="its time ends"
+# Told to end by Slurm, for a more urgent job; what somebody cancels does not come back.
+[ "$code" -eq {_ENDED} ] && taken && again="a more urgent job takes its place"
+if [ -n "$again" ]; then
+    echo "this job starts again: $again"
     scontrol requeue "$SLURM_JOB_ID" && exit 0
 fi
 exit "$code\""""
     return Job(
         name=submitted.name,
         about=f"Trains {run.name}; started again, it goes on from its newest checkpoint.",
-        command=f"saved() {{ ls -d {place}/step-*[0-9] 2>/dev/null; }}\n"
-        f"before=$(saved)\n{srun} {train}",
+        command="\n".join([saved, _TAKEN, "before=$(saved)", f"{srun} {train}"]),
         log=log_pattern(train_folder(run), LOG),
         folder=train_folder(run),
         resources=how.resources,

@@ -14,6 +14,7 @@ from granctl.files import make_folder, write_bytes, writing
 METRICS_NAME = "metrics.jsonl"
 _RATE_LINES = 20
 """Of which the rate is taken: the first lines of a start are slow."""
+_TAIL_BYTES = 1 << 14
 
 
 class MetricsLog:
@@ -38,6 +39,19 @@ def rate_of(lines: Sequence[Mapping[str, Any]]) -> float | None:
     """Images a second: the median of the newest lines; None where none says it."""
     rates = [line["images_per_s"] for line in lines[-_RATE_LINES:] if line.get("images_per_s")]
     return statistics.median(rates) if rates else None
+
+
+def newest_metrics(path: Path) -> list[dict[str, Any]]:
+    """The last lines of a metrics.jsonl, some dozens; the file may be long."""
+    try:
+        with path.open("rb") as file:
+            at = max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES)
+            file.seek(at)
+            text = file.read()
+    except OSError:
+        return []
+    whole = text[: text.rfind(b"\n") + 1].splitlines()
+    return [json.loads(line) for line in whole[1 if at else 0 :]]
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
