@@ -1,6 +1,7 @@
-"""Lies on PYTHONPATH of jobs: their steps take a tenth of a second while the file $SLOW exists.
+"""Lies on PYTHONPATH of jobs: while the file $SLOW exists a step takes a tenth of a second.
 
-So a test has the time to do something to a training whose steps take milliseconds.
+Or as many seconds as the file says. So a test has the time to do something to a training whose
+steps take milliseconds.
 """
 
 import os
@@ -15,7 +16,7 @@ def _prepare(mark: Path) -> None:
 
     def slow(stepper: Stepper) -> None:
         if mark.exists():
-            time.sleep(0.1)
+            time.sleep(float(mark.read_text() or 0.1))
         begin(stepper)
 
     Stepper.begin = slow
