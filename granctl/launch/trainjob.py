@@ -184,8 +184,12 @@ def job_of(submitted: Submitted, how: SlurmTraining, command: Command) -> Job:
     srun = 'srun --kill-on-bad-exit=1 --cpus-per-task="$SLURM_CPUS_PER_TASK"'
     ending = f"""code=$?
 again=
-# Told that its time ends, and saved: exit code {_SAVED}. Without a checkpoint it would go round.
-[ "$code" -eq {_SAVED} ] && [ "$(saved)" != "$before" ] && again="its time ends"
+# Told that its time ends: exit code {_SAVED}. One that saved nothing would go round for ever.
+if [ "$code" -eq {_SAVED} ] && [ "$(saved)" != "$before" ]; then
+    again="its time ends, and all is saved"
+elif [ "$code" -eq {_SAVED} ]; then
+    echo "its time ended before it had saved anything: give it more with --time"
+fi
 # Told to end by Slurm, for a more urgent job; what somebody cancels does not come back.
 [ "$code" -eq {_ENDED} ] && taken && again="a more urgent job takes its place"
 if [ -n "$again" ]; then

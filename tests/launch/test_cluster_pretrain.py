@@ -99,8 +99,9 @@ def test_more_urgent_job_takes_the_nodes_and_the_training_starts_again(training,
 
 @pytest.mark.slow
 def test_time_limit_is_no_end(training, two_processes):
-    """A limit of a minute, told of 45 seconds before: saved, requeued by itself, whole."""
-    begun = training.start("--time", 1, "--sbatch", "--signal=USR2@45")
+    """A limit of a minute, told of 20 seconds before or some more: saved, requeued, whole."""
+    training.slow.write_text("0.5")
+    begun = training.start("--time", 1, "--sbatch", "--signal=USR2@20")
     until(lambda: "this job starts again: its time ends" in training.log, 120)
     training.slow.unlink()
     code, _, err = training.end(begun)
