@@ -112,6 +112,16 @@ class NoProgressError(RunError):
         )
 
 
+class TakenOverError(RunError):
+    """A run that another process has taken up while this one trained on it."""
+
+    def __init__(self, path: Path, other: str) -> None:
+        super().__init__(
+            f"run {path} is made by {other} now, which began after this process",
+            "nothing to do if Slurm took this node for lost; else see who runs the command twice",
+        )
+
+
 class NonFiniteLossError(RunError):
     """Loss or gradients became infinite or no numbers; nothing of these steps was saved."""
 

@@ -161,7 +161,7 @@ def _made_by(folder: Path, job: Placed | None, start: Start | None) -> tuple[Sta
         return ("waiting" if job.state in _WAITING else "running"), where.strip()
     if start is None:
         return ("running", "a process that begins") if is_made(folder) else ("stopped", None)
-    where = f"process {start.maker.process} on {start.maker.host}"
+    where = str(start.maker)
     if start.maker.is_near:
         return ("running", where) if start.maker.is_alive else ("stopped", None)
     return ("running", where) if is_made(folder) else ("stopped", None)

@@ -130,6 +130,7 @@ def fit(
         DeviceFullError: a step does not fit into the device's memory.
         OutputNotWritableError: the last checkpoint could not be written.
         NoProgressError: Slurm starts it again and again at the same step.
+        TakenOverError: another process has begun to make the same run.
     """
     import torch
 
@@ -359,7 +360,7 @@ class _Fitting:
             total, num = self._sums
             self.train_loss, self._sums = total / num if num else math.nan, [0.0, 0]
         norm = float(grad_norm)
-        if self._world.is_first:
+        if self._world.is_first and self._keeper.is_ours():
             self._log.write(
                 step=self.step,
                 epoch=(self.step - 1) // self._of_epoch,

@@ -32,6 +32,10 @@ class Maker:
             host=os.uname().nodename, boot=_boot(), space=_space(), process=process, began=began
         )
 
+    def __str__(self) -> str:
+        """For people."""
+        return f"process {self.process} on {self.host}"
+
     @property
     def is_near(self) -> bool:
         """Whether it is, or was, a process that this one can see."""

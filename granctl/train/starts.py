@@ -98,6 +98,12 @@ def read_starts(path: Path) -> list[Start]:
     return [parse(Start, table, str(path)) for table in read_metrics(path)]
 
 
+def newer_maker(path: Path) -> Maker | None:
+    """Another process that has begun after this one; None: the run is this one's."""
+    starts = read_starts(path)
+    return starts[-1].maker if starts and starts[-1].maker != Maker.this() else None
+
+
 def begin_here(path: Path, *, step: int, steps: int, images: int, processes: int) -> None:
     """Adds a start of this process, now.
 

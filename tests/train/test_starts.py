@@ -9,10 +9,18 @@ import time
 from dataclasses import replace
 
 import pytest
+from told import Told
 
-from granctl.errors import NoProgressError, StoppedError
+from granctl.errors import NoProgressError, StoppedError, TakenOverError
 from granctl.train.maker import Maker
-from granctl.train.metrics import METRICS_NAME, MetricsLog, MetricsTail, newest_metrics, rate_of
+from granctl.train.metrics import (
+    METRICS_NAME,
+    MetricsLog,
+    MetricsTail,
+    newest_metrics,
+    rate_of,
+    read_metrics,
+)
 from granctl.train.starts import STARTS_NAME, begin_start, check_progress, read_starts, start_of
 from granctl.train.stopping import listening
 
@@ -83,6 +91,25 @@ def test_pretraining_notes_its_start(train):
     assert (line["step"], line["steps"], line["images"], line["processes"]) == (0, 20, 48, 1)
     assert line["maker"]["process"] == os.getpid()
     assert line["job"] is None
+
+
+def test_run_that_another_process_took_up_is_left_to_it(train, tmp_path):
+    """After Slurm took a node for lost: the old process writes no line more, and ends."""
+    run = tmp_path / "run"
+
+    class Elsewhere(Told):
+        def advance(self, num: int = 1, note: str = "") -> None:
+            """In the second epoch another machine begins."""
+            super().advance(num, note)
+            starts = read_starts(run / STARTS_NAME)
+            if len(starts) == 1 and (run / "checkpoints/step-000005").exists():
+                maker = replace(starts[0].maker, host="elsewhere", process=12)
+                begin_start(run / STARTS_NAME, replace(starts[0], maker=maker))
+
+    with pytest.raises(TakenOverError, match="is made by process 12 on elsewhere now"):
+        train("run", progress=Elsewhere())
+    assert [line["step"] for line in read_metrics(run / METRICS_NAME)] == [5]
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["step-000005"]
 
 
 def test_maker_is_told_only_if_it_is_still_that_process():
