@@ -116,12 +116,6 @@ class Training:
         lines = map(json.loads, self._text("*/starts.jsonl").splitlines())
         return [(line["step"], line["restart"]) for line in lines]
 
-    @property
-    def maker(self) -> str:
-        """Process and machine of the last start, in words."""
-        maker = json.loads(self._text("*/starts.jsonl").splitlines()[-1])["maker"]
-        return f"{maker['process']} on {maker['host']}"
-
     def result(self) -> tuple[dict, list[dict]]:
         """Weights and metrics of the run, but for times."""
         return result_of(self.folder)

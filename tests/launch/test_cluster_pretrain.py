@@ -5,7 +5,7 @@ import signal
 
 import pytest
 from slurm_cluster import NODES, until
-from slurm_training import EPOCHS, STEPS
+from slurm_training import STEPS
 
 
 def test_two_nodes_give_what_two_local_processes_give(training, two_processes):
@@ -126,24 +126,27 @@ def test_training_of_a_node_that_dies_goes_on_on_the_other(training, two_process
 
 
 @pytest.mark.slow
-def test_copy_on_a_node_that_was_taken_for_lost_gives_way(training, two_processes):
-    """Its cable is pulled: it trains on, sees that the run was started elsewhere, and ends."""
+def test_copy_on_a_node_that_was_taken_for_lost_disturbs_nothing(training, two_processes):
+    """Its cable is pulled: it trains on, the job starts elsewhere, and the run is made once.
+
+    Here the nodes share a disk that knows locks, so the second start waits for the first one. That
+    one gives way where there are no locks is tested with starts.
+    """
     if not training.cluster.is_netns:
         pytest.skip("nodes here share one network: no cable to pull")
-    begun = training.start("--nodes", 1, "--tasks-per-node", 2, "--epochs", EPOCHS)
+    begun = training.start("--nodes", 1, "--tasks-per-node", 2)
     training.slow.write_text("0.5")
     training.reach(10)
     node = next(node for node in NODES if f" on {node}, start 0" in training.log)
     training.cluster.down("--cut", node)
     try:
-        until(lambda: len(training.starts()) == 2, 90)
-        until(lambda: f"is made by process {training.maker} now" in training.log)
+        until(lambda: "another process makes" in training.log, 90)
         training.slow.unlink()
         code, _, err = training.end(begun)
     finally:
         training.cluster.down("--join", node)
     assert code == 0, err
-    assert training.starts()[1][0] > 0
+    assert ", start 1" in training.log
     assert training.result() == two_processes
 
 
