@@ -35,6 +35,23 @@ def making_alone(folder: Path, progress: Progress) -> Iterator[None]:
         os.close(handle)
 
 
+def is_made(folder: Path) -> bool:
+    """Whether some process, here or on a machine that shares the lock, holds the folder's lock."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    finally:
+        os.close(handle)
+    return False
+
+
 @contextmanager
 def making_together(folder: Path) -> Iterator[None]:
     """Holds a share of the folder's lock: others may share it, and `making_alone` waits for all."""

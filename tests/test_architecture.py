@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -128,6 +129,7 @@ def test_commands_are_short() -> None:
         (["tree", "cut", "--level", "4"], HEAVY | {"pydantic", "rich"}),
         (["tree", "show", "--root", "n02084071", "--depth", "1"], HEAVY),
         (["recipes", "list"], HEAVY),
+        (["runs", "list"], HEAVY),
         (["shards", "build"], HEAVY),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -146,6 +148,19 @@ def test_relabelling_loads_nothing_heavy(tmp_path: Path) -> None:
     for how in ("--materialise", "--in-place"):
         asked = ["shards", "relabel", "--shards", str(tmp_path / "set"), how, "--workers", "1"]
         _check_loads_none(asked, HEAVY, tmp_path)
+
+
+def test_looking_at_runs_loads_nothing_heavy(tmp_path: Path) -> None:
+    """Nor does it for a run that is there: only what trains needs the network's packages."""
+    run = tmp_path / "runs" / "tiny-0123"
+    run.mkdir(parents=True)
+    asked = {"recipe": {"name": "tiny", "about": "", "epochs": 2}, "seed": 0}
+    asked["recipe"] |= {"model": {}, "optimizer": {}}
+    told = {"command": "granctl pretrain", "inputs": {}}
+    record = {"digest": "0123", "spec": asked, "provenance": told}
+    (run / "spec.json").write_text(json.dumps(record))
+    for verb in (["list"], ["show"], ["tail", "0123"], ["tail", "--follow"]):
+        _check_loads_none(["runs", *verb], HEAVY, tmp_path)
 
 
 def _check_loads_none(arguments: list[str], absent: set[str], workspace: Path) -> None:

@@ -10,6 +10,7 @@ from granctl.cli import (
     report,
     reproduce,
     resumecheck,
+    runs,
     shards,
     shards_relabel,
     shards_remote,
@@ -38,6 +39,7 @@ app.add_typer(train.recipes, name="recipes")
 app.command("report")(report.report)
 app.command("reproduce")(reproduce.reproduce)
 app.command("resume-check")(resumecheck.resume_check)
+app.add_typer(runs.app, name="runs")
 app.add_typer(shards.app, name="shards")
 shards.app.add_typer(shards_relabel.app)
 shards.app.add_typer(shards_remote.app)

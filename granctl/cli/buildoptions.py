@@ -113,7 +113,8 @@ def takes(*options: Callable[..., Any]) -> Callable[[Callable[..., None]], Calla
             command(*made, **given)
 
         parameters = [*(one for names in theirs for one in names.values()), *ours]
-        signature = inspect.Signature(parameters)
+        by_name = inspect.Parameter.KEYWORD_ONLY  # so that one without a default may stand last
+        signature = inspect.Signature([one.replace(kind=by_name) for one in parameters])
         wrapped.__signature__ = signature  # type: ignore[attr-defined]
         wrapped.__annotations__ = {one.name: one.annotation for one in parameters}
         return wrapped

@@ -14,6 +14,7 @@ from granctl.errors import GranctlError
 MISUSED = 2
 INTERRUPTED = 130
 OUR_BUG = 70
+_SIGNALLED = 128
 
 
 def main() -> None:
@@ -43,7 +44,9 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return _say_interrupted(INTERRUPTED)
     except SystemExit as ended:
-        return _say_interrupted(int(ended.code or 0))
+        code = int(ended.code or 0)
+        # The framework leaves so when nobody reads stdout any more, as after `| head`.
+        return _say_interrupted(code) if code > _SIGNALLED else 0
     except BrokenPipeError:
         sys.stderr.close()
         return 0

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from granctl.cli.buildoptions import takes
+from granctl.cli.launchoptions import TrainingLaunch, check_alone, training_options
 from granctl.cli.options import Json, Out, Quiet, Seed, Shards, WorkspaceFolder
 from granctl.cli.trainoptions import (
     ComputingOptions,
@@ -39,12 +40,14 @@ class _Method(StrEnum):
     scratch = "scratch"
 
 
-@takes(pretrain_options, keep_options, machine_options, computing_options)
+@takes(pretrain_options, keep_options, machine_options, computing_options, training_options)
 def pretrain(
     asked: PretrainOptions,
     keep: KeepOptions,
     machine: MachineOptions,
     computing: ComputingOptions,
+    launch: TrainingLaunch,
+    context: typer.Context,
     processes: Annotated[
         int, typer.Option(help="Of this machine, which train together.", min=1)
     ] = 1,
@@ -55,19 +58,23 @@ def pretrain(
 ) -> None:
     """Train a network to tell a label map's classes apart; the same command again goes on."""
     from granctl.cli.console import Session
+    from granctl.cli.launched import launched
+    from granctl.train.asked import PretrainSpec
     from granctl.train.device import Machine
-    from granctl.train.pretrain import Keep, PretrainSpec, pretrain
+    from granctl.train.pretrain import Keep, pretrain
 
+    check_alone(launch, processes)
     if processes > 1 and not is_started():
         raise typer.Exit(run_together(processes, sys.argv[1:]))
     stay_with_parent()
     speaks = place_of(os.environ).rank == 0
     session = Session(workspace, as_json=json, quiet=quiet, speaks=speaks)
-    shards = session.given_or_newest(asked.shards, "shards")
-    labels = session.given_or_newest(asked.labels, "label-map")
-    spec = PretrainSpec(shards=shards, labels=labels, recipe=asked.recipe, **asked.fields)
-    on, kept = Machine(**machine.fields, **computing.fields), Keep(**keep.fields)
-    session.emit(pretrain(session.workspace, spec, out, session.progress, on, kept))
+    spec = PretrainSpec(**asked.inputs(session), recipe=asked.recipe, **asked.fields)
+    if launch.slurm is not None:
+        launched(session, launch, spec, out, asked.recipe_name, context)
+    else:
+        on, kept = Machine(**machine.fields, **computing.fields), Keep(**keep.fields)
+        session.emit(pretrain(session.workspace, spec, out, session.progress, on, kept))
 
 
 @takes(machine_options)

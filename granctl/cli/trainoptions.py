@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from granctl.cli.options import Labels, Seed, Shards
 from granctl.train.recipe import Recipe, load_recipe, settings
+
+if TYPE_CHECKING:
+    from granctl.cli.console import Session
 
 Settings = Annotated[
     list[str] | None,
@@ -24,8 +27,17 @@ class PretrainOptions:
     shards: Path | None
     labels: Path | None
     recipe: Recipe
+    recipe_name: str
+    """As it was given, or the path of its file."""
     fields: dict[str, Any]
     """Further ones of `PretrainSpec`."""
+
+    def inputs(self, session: Session) -> dict[str, Any]:
+        """`shards` and `labels`, else the newest."""
+        return {
+            "shards": session.given_or_newest(self.shards, "shards"),
+            "labels": session.given_or_newest(self.labels, "label-map"),
+        }
 
 
 def pretrain_options(
@@ -58,7 +70,9 @@ def pretrain_options(
     """
     chosen = load_recipe(recipe, settings(set_ or [], epochs=epochs))
     fields = {"seed": seed, "images": images, "also": tuple(also or ()), "fine": fine}
-    return PretrainOptions(shards=shards, labels=labels, recipe=chosen, fields=fields)
+    return PretrainOptions(
+        shards=shards, labels=labels, recipe=chosen, recipe_name=recipe, fields=fields
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

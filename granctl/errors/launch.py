@@ -25,8 +25,8 @@ class SubmitRefusedError(UserError):
     def __init__(self, script: Path, said: str) -> None:
         super().__init__(
             f"Slurm refused {script}: {said}",
-            "mend what it names (`sinfo` lists partitions and time limits; --tasks, --partition,"
-            " --time, --cpus-per-task and --sbatch decide); the same command goes on",
+            "mend what it names (`sinfo` lists partitions and time limits; the options that go with"
+            " --launcher decide); the same command goes on",
         )
 
 
@@ -66,7 +66,7 @@ class JobTimedOutError(JobEndedError):
     """A job ran into its time limit, time after time without getting on."""
 
     ended = "ran into its time limit"
-    mend = "give more with --time, or more --tasks; the same command goes on with what is missing"
+    mend = "give more with --time, or more tasks; the same command goes on with what is missing"
 
 
 class JobOutOfMemoryError(JobEndedError):

@@ -232,7 +232,17 @@ class NoProgressError(RunError):
         super().__init__(
             f"the last {starts} starts of {path} all began at step {step}: something ends the run"
             " before it can save",
-            "see the job's log; more time, or `--checkpoint-every` with fewer steps",
+            "see the job's log for what ends it; give it more --time; the same command tries again",
+        )
+
+
+class TakenOverError(RunError):
+    """A run that another process has taken up while this one trained on it."""
+
+    def __init__(self, path: Path, other: str) -> None:
+        super().__init__(
+            f"run {path} is made by {other} now, which began after this process",
+            "nothing to do if Slurm took this node for lost; else see who runs the command twice",
         )
 
 
@@ -246,6 +256,33 @@ class NonFiniteLossError(RunError):
             "lower the rate with `--set optimizer.lr=...` (finetune.optimizer.lr for a transfer),"
             " or clip gradients with `--set clip=1`",
         )
+
+
+class UnknownRunError(UserError):
+    """No run, or several, that go by what was given."""
+
+    def __init__(self, given: str, found: Sequence[str], known: Sequence[str]) -> None:
+        if found:
+            message = f"{len(found)} runs begin with {given!r}: {listing(found)}"
+            super().__init__(message, "give more of the digest, or the folder")
+        else:
+            otherwise = "`granctl runs list` shows them; or give the folder of a run"
+            super().__init__(
+                f"no run of the workspace is {given!r}, and there is no such folder",
+                did_you_mean(near(given, known), otherwise),
+            )
+
+
+class NotRunningError(UserError):
+    """A run that is to be stopped and that nobody makes, or nobody whom this machine can tell."""
+
+    def __init__(self, path: Path, state: str, where: str | None) -> None:
+        if where is None:
+            message = f"run {path} is {state}: no process or job makes it"
+            super().__init__(message, "`granctl runs list` says which ones are running")
+        else:
+            message = f"run {path} is made by {where}, which cannot be told from here"
+            super().__init__(message, "run the same command there")
 
 
 class UnfinishedRunError(RunError):

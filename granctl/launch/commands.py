@@ -12,13 +12,16 @@ from pathlib import Path
 from granctl.errors import NoSlurmError, QueueSilentError, SubmitRefusedError
 from granctl.files import write_bytes
 from granctl.launch.slurm import (
+    PLACED_FORMAT,
     QUEUE_FORMAT,
     SACCT_FORMAT,
     Endings,
     Job,
+    Placed,
     Queued,
     job_options,
     job_script,
+    parse_placed,
     parse_queue,
     parse_sacct,
     parse_scontrol,
@@ -77,6 +80,20 @@ def queued(name: str) -> list[Queued]:
             raise QueueSilentError(took, _said(answer.stderr))
         time.sleep(pause)
         pause = min(2 * pause, 30.0)
+
+
+def seen(names: Sequence[str]) -> list[Placed] | None:
+    """The user's jobs of some names that have not ended, with where they are.
+
+    Returns:
+        None where there is no Slurm, or it gives no answer at once.
+    """
+    words = ["squeue", f"--user={os.getuid()}", f"--name={','.join(names)}"]
+    try:
+        answer = _run([*words, "--noheader", f"--format={PLACED_FORMAT}"])
+    except NoSlurmError:
+        return None
+    return parse_placed(answer.stdout) if answer.returncode == 0 else None
 
 
 def ended(job: str) -> Endings:

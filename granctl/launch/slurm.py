@@ -26,6 +26,9 @@ _OURS = {
     "--error": "-e",
     "--job-name": "-J",
     "--no-requeue": "",
+    "--nodes": "-N",
+    "--ntasks": "-n",
+    "--ntasks-per-node": "",
     "--open-mode": "",
     "--output": "-o",
     "--parsable": "",
@@ -101,6 +104,14 @@ class Job:
     environment: Mapping[str, str] = field(default_factory=dict)
     array: tuple[int, ...] = ()
     """Indices; empty: one job."""
+    nodes: int = 1
+    tasks_per_node: int = 1
+    gpus_per_node: int = 0
+    signal: str | None = None
+    """What its steps are sent before its time ends, and how many seconds: `USR2@180`."""
+    ending: str | None = None
+    """Lines of shell after the command; None: the process of the command takes the shell's place,
+    so that a signal to end reaches it."""
 
 
 def job_options(job: Job) -> list[str]:
@@ -116,8 +127,11 @@ def job_options(job: Job) -> list[str]:
         "--open-mode=append",
         "--requeue",
         f"--chdir={job.folder}",
-        "--nodes=1",
-        "--ntasks=1",
+        f"--nodes={job.nodes}",
+        f"--ntasks={job.nodes * job.tasks_per_node}",
+        *([f"--ntasks-per-node={job.tasks_per_node}"] if job.tasks_per_node > 1 else []),
+        *([f"--gpus-per-node={job.gpus_per_node}"] if job.gpus_per_node else []),
+        *([f"--signal={job.signal}"] if job.signal else []),
         *job.resources.options(),
     ]
 
@@ -128,8 +142,8 @@ def job_script(job: Job) -> str:
     lines += [f"#SBATCH {shlex.quote(option)}" for option in job_options(job)]
     lines += [f"export {name}={shlex.quote(text)}" for name, text in job.environment.items()]
     start = f"{START_MARK}$(date -u +%FT%TZ) job $SLURM_JOB_ID on ${{SLURMD_NODENAME:-$(hostname)}}"
-    # The process takes the shell's place, so that a signal to end reaches it.
-    lines += [f'echo "{start}, start ${{SLURM_RESTART_COUNT:-0}}"', f"exec {job.command}"]
+    lines.append(f'echo "{start}, start ${{SLURM_RESTART_COUNT:-0}}"')
+    lines += [f"exec {job.command}"] if job.ending is None else [job.command, job.ending]
     return "\n".join(lines) + "\n"
 
 
@@ -187,6 +201,27 @@ def parse_queue(text: str) -> list[Queued]:
     """Reads what `squeue --noheader --array --format=QUEUE_FORMAT` printed."""
     rows = (line.strip().split("|", 3) for line in text.splitlines())
     return [Queued(r[0], r[1] != "N/A", r[2], r[3].strip()) for r in rows if len(r) == 4]
+
+
+class Placed(NamedTuple):
+    """A job that has not ended, and where it is."""
+
+    name: str
+    job: str
+    """Its id."""
+    state: str
+    """PENDING, RUNNING, COMPLETING ..."""
+    where: str
+    """Its nodes, or in brackets why it waits."""
+
+
+PLACED_FORMAT = "%j|%A|%T|%R"
+
+
+def parse_placed(text: str) -> list[Placed]:
+    """Reads what `squeue --noheader --format=PLACED_FORMAT` printed."""
+    rows = (line.strip().split("|", 3) for line in text.splitlines())
+    return [Placed(*(field.strip() for field in row)) for row in rows if len(row) == 4]
 
 
 class Ended(NamedTuple):

@@ -21,8 +21,9 @@ from granctl.provenance import plain, short
 from granctl.shards.index import ShardSet
 from granctl.study.cutmaps import find_map
 from granctl.study.results import Result, load_results
+from granctl.train.asked import PretrainSpec
 from granctl.train.maps import further_digests
-from granctl.train.pretrain import PretrainSpec, pretrain
+from granctl.train.pretrain import pretrain
 from granctl.train.recipe import Recipe, recipe_of
 from granctl.train.runs import Run
 from granctl.train.targets import Target, given_target, open_target

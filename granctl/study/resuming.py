@@ -12,9 +12,9 @@ from granctl.progress import Progress
 from granctl.provenance import short
 from granctl.shards.index import ShardSet
 from granctl.study.reproduce import find_further, find_labels, find_shards
+from granctl.train.asked import TRAIN, PretrainSpec
 from granctl.train.device import Machine
 from granctl.train.maps import Maps
-from granctl.train.pretrain import TRAIN, PretrainSpec
 from granctl.train.recipe import recipe_of
 from granctl.train.resumecheck import CheckSpec, check_resume, short_copy
 from granctl.tree.labelmap import LabelMap

@@ -13,8 +13,9 @@ from granctl.spec import parse
 from granctl.study.cuts import make_cut
 from granctl.study.cutspec import CutSpec
 from granctl.study.studyfile import TaxonomyTable
+from granctl.train.asked import PretrainSpec
 from granctl.train.embed import embed
-from granctl.train.pretrain import PretrainSpec, pretrain
+from granctl.train.pretrain import pretrain
 from granctl.train.recipe import Recipe
 from granctl.train.targets import given_target, open_target
 from granctl.train.transfer import transfer

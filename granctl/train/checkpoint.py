@@ -129,6 +129,11 @@ def at_step(folder: Path, run_digest: str, step: int) -> Checkpoint:
     return _load(_place(folder, step), run_digest)
 
 
+def kept(folder: Path) -> list[tuple[int, Path]]:
+    """Steps and folder of each checkpoint, oldest first; none of them is looked into."""
+    return _newest_first(folder)[::-1]
+
+
 def _place(folder: Path, step: int) -> Path:
     return folder / f"step-{step:06d}"
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from granctl.errors import OutputNotWritableError
+from granctl.errors import OutputNotWritableError, TakenOverError
 from granctl.progress import Progress
 from granctl.train import checkpoint
+from granctl.train.starts import newer_maker
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,6 +22,8 @@ class Keeping:
     folder: Path
     """Of checkpoints."""
     run_digest: str
+    starts: Path | None = None
+    """Where each start is noted; None: nowhere."""
     epoch_s: float = 0.0
     """At the end of an epoch one is written if the last is so many seconds old."""
     every_s: float = 600.0
@@ -54,6 +57,14 @@ class Keeper:
         marked = bool(keeping.keep_every) and step % (keeping.keep_every or 1) == 0
         return due or often or marked or is_last
 
+    def is_ours(self) -> bool:
+        """Whether no other process has taken the run up.
+
+        Where a cluster takes a machine for lost that still works, the run is started elsewhere.
+        """
+        starts = self._keeping.starts
+        return starts is None or newer_maker(starts) is None
+
     def save(self, state: Mapping[str, Any], *, step: int, epoch: int) -> None:
         """Copies the state, which takes no longer than that, and has it written.
 
@@ -61,7 +72,13 @@ class Keeper:
             state: tensors on any device, numbers, strings, and lists and dicts of them.
             step: steps that were taken.
             epoch: epochs that were finished.
+
+        Raises:
+            TakenOverError: another process has taken the run up.
         """
+        starts = self._keeping.starts
+        if starts is not None and (other := newer_maker(starts)) is not None:
+            raise TakenOverError(starts.parent, str(other))
         self._saved_at = time.monotonic()
         self.wait()
         copy = _copied(state)

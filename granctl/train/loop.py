@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from granctl.errors import DeviceFullError, NonFiniteLossError, PeerLostError, StoppedError
 from granctl.progress import Progress
 from granctl.train import checkpoint, sharding
 from granctl.train.averaging import Average
-from granctl.train.batches import Piece, Share, check_share, num_batches, pieces_from
+from granctl.train.batches import Share, check_share, num_batches, pieces_from
 from granctl.train.device import Machine
 from granctl.train.images import Batch
 from granctl.train.keeping import Keeper, Keeping
 from granctl.train.metrics import MetricsLog
-from granctl.train.recipe import Augment, Optimizer
-from granctl.train.schedule import Schedule, factor
+from granctl.train.plan import Fitted, LossOf, Plan, Shuffled
+from granctl.train.schedule import factor
+from granctl.train.starts import begin_here
 from granctl.train.stepping import Stepper
 from granctl.train.stopping import HEARD, Stop, listening
 from granctl.train.watching import Watch
@@ -49,52 +50,6 @@ def after_step(told: Callable[[int], None]) -> Iterator[None]:
         yield
     finally:
         _after_step.remove(told)
-
-
-class Shuffled(Protocol):
-    """Training data that can be asked for any pieces of a training."""
-
-    def __len__(self) -> int: ...
-
-    def training(self, pieces: Iterable[Piece], augment: Augment, seed: int) -> Iterator[Batch]:
-        """The images of these pieces, a pure function of (seed, epoch, position)."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
-    """What one training does, apart from its data and network."""
-
-    optimizer: Optimizer
-    schedule: Schedule
-    steps: int
-    batch_size: int
-    clip: float | None
-    augment: Augment
-    seed: int
-    head_rate: float = 1.0
-    """Learning rate of the head as a multiple of the optimizer's."""
-    accumulate: int = 1
-    """Parts of a step whose gradients are added up, to save memory."""
-    ema: float | None = None
-    """Decay of the moving average of the weights; None: there is none."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Fitted:
-    """How a training ended."""
-
-    train_loss: float
-    """Mean over the steps of the last epoch."""
-    images_seen: int
-    """Images of all steps together; an image that is seen twice counts twice."""
-    epochs: float
-    """Passes over the training images."""
-    skipped: int
-    """Steps that were not taken, as their gradients were not finite."""
-
-
-LossOf = Callable[[Any, Batch], "Tensor"]
-"""(network, batch) -> scalar, the mean over the images of the batch, computed on the device."""
 
 
 @dataclass
@@ -151,18 +106,21 @@ def fit(
         StoppedError: by a signal; all is saved.
         DeviceFullError: a step does not fit into the device's memory.
         OutputNotWritableError: the last checkpoint could not be written.
+        NoProgressError: Slurm starts it again and again at the same step.
+        TakenOverError: another process has begun to make the same run.
     """
     import torch
 
     check_share(len(data), plan.batch_size, Share(size=world.size, parts=plan.accumulate))
     with (
         torch.random.fork_rng(devices=[device] if device.type == "cuda" else []),
-        listening() as stop,
+        listening(together=world.size > 1) as stop,
     ):
         wrapped = Wrapped(network, machine or Machine(), world, device)
         fitting = _Fitting(wrapped, data, plan, loss_of, device, log, keeping, progress, world)
         fitting.watch = watch
         fitting.resume()
+        fitting.note_start()
         total = plan.steps * len(data) // num_batches(len(data), plan.batch_size)
         progress.start(label, total, "images")
         progress.advance(fitting.images_seen)
@@ -224,6 +182,13 @@ class _Fitting:
             self._load(found)
         if self._world.is_first:
             self._log.cut_back(self.step)
+
+    def note_start(self) -> None:
+        """Notes from where this process begins, and refuses where that leads nowhere."""
+        starts, world = self._keeping.starts, self._world
+        if starts is not None:
+            sizes = {"steps": self._plan.steps, "images": len(self._data), "processes": world.size}
+            world.done_by_first(lambda: begin_here(starts, step=self.step, **sizes))
 
     def _load(self, found: checkpoint.Checkpoint) -> None:
         import torch
@@ -357,8 +322,8 @@ class _Fitting:
         self._check_finite()
         self._save()
         if strongest:
-            if self._world.is_first:
-                self._keeper.check_last()
+            # Nobody leaves before all is written: srun ends the others when the first one has left.
+            self._world.done_by_first(self._keeper.check_last)
             raise StoppedError(HEARD[strongest - 1], self.step, self._plan.steps)
 
     def _check_finite(self) -> None:
@@ -381,7 +346,7 @@ class _Fitting:
             total, num = self._sums
             self.train_loss, self._sums = total / num if num else math.nan, [0.0, 0]
         norm, rate = float(grad_norm), window.images / took_s
-        if self._world.is_first:
+        if self._world.is_first and self._keeper.is_ours():
             self._log.write(
                 step=self.step,
                 epoch=(self.step - 1) // self._of_epoch,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+import statistics
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,9 @@ from granctl.errors import MissingExtraError
 from granctl.files import make_folder, write_bytes, writing
 
 METRICS_NAME = "metrics.jsonl"
+_RATE_LINES = 20
+"""Of which the rate is taken: the first lines of a start are slow."""
+_TAIL_BYTES = 1 << 14
 
 
 class MetricsLog:
@@ -68,6 +73,25 @@ class _Board:
         self._writer.flush()
 
 
+def rate_of(lines: Sequence[Mapping[str, Any]]) -> float | None:
+    """Images a second: the median of the newest lines; None where none says it."""
+    rates = [line["images_per_s"] for line in lines[-_RATE_LINES:] if line.get("images_per_s")]
+    return statistics.median(rates) if rates else None
+
+
+def newest_metrics(path: Path) -> list[dict[str, Any]]:
+    """The last lines of a metrics.jsonl, some dozens; the file may be long."""
+    try:
+        with path.open("rb") as file:
+            at = max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES)
+            file.seek(at)
+            text = file.read()
+    except OSError:
+        return []
+    whole = text[: text.rfind(b"\n") + 1].splitlines()
+    return [json.loads(line) for line in whole[1 if at else 0 :]]
+
+
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The lines of a metrics.jsonl; a last line that a kill cut short is left out."""
     if not path.is_file():
@@ -79,3 +103,26 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             break
     return lines
+
+
+class MetricsTail:
+    """The lines of a metrics.jsonl that were not there the last time one looked."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file, self._at = 0, 0
+
+    def more(self) -> list[dict[str, Any]]:
+        """Whole lines since the last call; all of them again where the file was cut back."""
+        try:
+            with self._path.open("rb") as file:
+                known = os.fstat(file.fileno())
+                if known.st_ino != self._file or known.st_size < self._at:
+                    self._file, self._at = known.st_ino, 0
+                file.seek(self._at)
+                text = file.read()
+        except OSError:
+            return []
+        whole = text[: text.rfind(b"\n") + 1]
+        self._at += len(whole)
+        return [json.loads(line) for line in whole.splitlines()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,49 +10,29 @@ from typing import Any
 import numpy as np
 
 from granctl.alone import making_alone
-from granctl.errors import TooFewImagesError
 from granctl.progress import Progress, Silent
-from granctl.provenance import digest, plain
+from granctl.provenance import plain
 from granctl.shards.index import HELD_OUT_SPLITS, ShardSet
-from granctl.shards.order import permuted
 from granctl.train import models, timmodels
-from granctl.train.batches import num_batches
+from granctl.train.asked import SCHEMA, TRAIN, PretrainSpec, ask
 from granctl.train.device import Machine, open_device, precision, threads
 from granctl.train.evaluate import outputs, score
 from granctl.train.heads import Head, own_scores
-from granctl.train.images import Images, resolved
+from granctl.train.images import Images
 from granctl.train.keeping import Keeping
 from granctl.train.labelling import Labelling, label_images
-from granctl.train.loop import Fitted, Plan, fit
+from granctl.train.loop import fit
 from granctl.train.maps import Maps
 from granctl.train.memory import check_memory
 from granctl.train.metrics import METRICS_NAME, MetricsLog
 from granctl.train.objective import LossKind, Objective, loss_kind, set_head_bias
+from granctl.train.plan import Fitted, Plan
 from granctl.train.recipe import Recipe
 from granctl.train.runs import CHECKPOINTS
+from granctl.train.starts import STARTS_NAME
 from granctl.train.watching import Watch
 from granctl.train.world import World, joined
-from granctl.workspace import Artefact, Workspace, begin_folder, finish_folder, folder_state
-
-SCHEMA = 1
-TRAIN = "train"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PretrainSpec:
-    """What `granctl pretrain` is asked."""
-
-    shards: Path
-    labels: Path
-    recipe: Recipe
-    seed: int = 0
-    """Weights, order and augmentation follow from it."""
-    images: int | None = None
-    """Train on this many of the images that have a class, chosen by the seed; None: all."""
-    also: tuple[Path, ...] = ()
-    """Label maps of further levels, which teach at once (loss levels)."""
-    fine: Path | None = None
-    """The label map of the head's classes, sums of which are `labels`' (loss marginal)."""
+from granctl.workspace import Artefact, Workspace, finish_folder
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,10 +65,7 @@ class _Job:
     keeping: Keep
     progress: Progress
     world: World
-
-    @property
-    def steps(self) -> int:
-        return self.recipe.epochs * num_batches(len(self.labelling), self.recipe.batch_size)
+    steps: int
 
 
 def pretrain(
@@ -129,26 +105,21 @@ def _pretrain(
     keep: Keep,
     world: World,
 ) -> Artefact:
-    shards, maps = ShardSet.open(spec.shards), Maps.read(spec.labels, spec.also, spec.fine)
-    look = resolved(spec.recipe.input, shards, TRAIN)
-    recipe = dataclasses.replace(spec.recipe, input=look)
-    asked = {"recipe": plain(recipe), "seed": spec.seed, "images": spec.images}
-    inputs = {"shards": shards.digest, **maps.digests}
-    run_digest = _identity(asked, inputs)
-    folder = out.absolute() if out else workspace.place("run", recipe.name, run_digest)
-    state = world.done_by_first(lambda: folder_state(folder, run_digest))
+    asked = ask(workspace, spec, out)
+    folder, run_digest, inputs = asked.folder, asked.digest, asked.inputs
+    state = world.done_by_first(asked.state)
     if state == "whole":
         return _found(folder, run_digest)
-    timmodels.check(recipe.model)
-    found, head = maps.labelled(shards, TRAIN)
-    labelling = _chosen(found, spec.images, spec.seed)
+    timmodels.check(asked.recipe.model)
+    labelling, head = asked.labelled
     job = _Job(
-        shards=shards,
-        maps=maps,
+        shards=asked.shards,
+        maps=asked.maps,
         labelling=labelling,
         head=head,
-        recipe=recipe,
-        loss=loss_kind(recipe.loss, labelling, head),
+        recipe=asked.recipe,
+        steps=asked.steps,
+        loss=loss_kind(asked.recipe.loss, labelling, head),
         seed=spec.seed,
         machine=machine,
         keeping=keep,
@@ -157,9 +128,9 @@ def _pretrain(
     )
     _tell(job)
     if state == "absent":
-        world.done_by_first(lambda: begin_folder(folder, run_digest, asked, inputs))
+        world.done_by_first(asked.begin)
     with making_alone(folder, progress) if world.is_first else nullcontext(), threads(machine):
-        if world.done_by_first(lambda: folder_state(folder, run_digest)) == "whole":
+        if world.done_by_first(asked.state) == "whole":
             return _found(folder, run_digest)
         details = _train(job, folder, run_digest)
         manifest = {
@@ -175,29 +146,11 @@ def _pretrain(
     return Artefact(kind="run", path=folder, digest=run_digest, made=True, details=details)
 
 
-def _identity(asked: dict[str, Any], inputs: dict[str, str]) -> str:
-    """What the numbers of a run depend on; a recipe's name and sentence are no part of it."""
-    recipe = {k: v for k, v in asked["recipe"].items() if k not in ("name", "about")}
-    return digest({"kind": "run", "schema": SCHEMA, **asked, "recipe": recipe, "inputs": inputs})
-
-
 def _found(folder: Path, run_digest: str) -> Artefact:
     from granctl.train.runs import Run
 
     details = Run.open(folder).record
     return Artefact(kind="run", path=folder, digest=run_digest, made=False, details=details)
-
-
-def _chosen(labelling: Labelling, images: int | None, seed: int) -> Labelling:
-    """A random part of the images, or all; the classes stay numbered as those of all."""
-    if images is None:
-        return labelling
-    num = len(labelling)
-    if not 1 <= images <= num:
-        problem = f"{num} images have a class"
-        raise TooFewImagesError("--images", images, problem, num)
-    chosen = permuted(np.arange(images, dtype=np.int64), num, seed, 0)
-    return labelling.only(np.sort(chosen))
 
 
 def _tell(job: _Job) -> None:
@@ -263,6 +216,7 @@ def _train(job: _Job, folder: Path, run_digest: str) -> dict[str, Any]:
         keeping=Keeping(
             folder=folder / CHECKPOINTS,
             run_digest=run_digest,
+            starts=folder / STARTS_NAME,
             every_s=job.keeping.every_s,
             every_steps=job.keeping.every_steps,
             keep=job.keeping.newest,

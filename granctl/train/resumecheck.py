@@ -16,9 +16,10 @@ from typing import Any
 from granctl.errors import CopyFailedError
 from granctl.progress import Progress, Silent
 from granctl.train import checkpoint
+from granctl.train.asked import PretrainSpec
 from granctl.train.device import Machine
 from granctl.train.metrics import METRICS_NAME, read_metrics
-from granctl.train.pretrain import Keep, PretrainSpec, pretrain
+from granctl.train.pretrain import Keep, pretrain
 from granctl.train.runs import CHECKPOINTS, Run
 
 _CLOCK = ("images_per_s", "waiting_frac", "memory_mb", "mfu")

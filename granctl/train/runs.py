@@ -2,6 +2,7 @@
 
 <run>/
   spec.json         what was asked; written first
+  starts.jsonl      each start: from which step, by which process and job
   metrics.jsonl     loss, rate, gradient norm, images a second, every 20 steps
   checkpoints/      step-N folders, the newest two
   manifest.json     the record: classes, steps, loss; written last

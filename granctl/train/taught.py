@@ -18,9 +18,10 @@ from granctl.train.images import Images
 from granctl.train.keeping import Keeping
 from granctl.train.labelling import Labelling
 from granctl.train.linear import FeatureRows, standardised, zero_head
-from granctl.train.loop import Fitted, Plan, Shuffled, fit
+from granctl.train.loop import fit
 from granctl.train.metrics import METRICS_NAME, MetricsLog
 from granctl.train.objective import Objective, loss_kind, set_head_bias
+from granctl.train.plan import Fitted, Plan, Shuffled
 from granctl.train.recipe import Augment, Recipe, Transfer
 from granctl.train.runs import CHECKPOINTS
 

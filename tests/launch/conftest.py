@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from generated_images import write_source
+from shapes import build_shapes
 from slurm_cluster import Build, Cluster, NoClusterError, set_bytes
+from slurm_training import Training, result_of, two_local_processes
 
 from granctl.progress import Silent
 from granctl.shards.build.write import BuildSpec, build_shards
@@ -50,6 +52,35 @@ def build(cluster: Cluster, shapes: Path, tmp_path: Path) -> Iterator[Build]:
         if process.poll() is None:
             process.kill()
             process.communicate()
+
+
+@pytest.fixture(scope="session")
+def clothes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shard set of 48 training images."""
+    return build_shapes(tmp_path_factory.mktemp("clothes"))
+
+
+@pytest.fixture
+def training(cluster: Cluster, clothes: Path, tmp_path: Path) -> Iterator[Training]:
+    """A training in a workspace of its own; its steps are slow until the file is removed."""
+    made = Training(tmp_path, clothes, cluster)
+    made.slow.touch()
+    yield made
+    for process in made.running:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+@pytest.fixture(scope="session")
+def two_processes(
+    clothes: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict, list[dict]]:
+    """Weights and metrics of the same training as two processes of this machine."""
+    home = tmp_path_factory.mktemp("local")
+    words = Training(home, clothes, None).words
+    two_local_processes(words, home / "run")
+    return result_of(home / "run")
 
 
 @pytest.fixture(scope="session")

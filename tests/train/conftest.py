@@ -11,7 +11,8 @@ import shapes
 
 from granctl.progress import Silent
 from granctl.shards.index import ShardSet
-from granctl.train.pretrain import PretrainSpec, pretrain
+from granctl.train.asked import PretrainSpec
+from granctl.train.pretrain import pretrain
 from granctl.train.recipe import Recipe, load_recipe
 from granctl.tree.labelmap import LabelMap
 from granctl.workspace import Artefact, Workspace
