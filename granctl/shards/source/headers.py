@@ -168,7 +168,8 @@ def _walked(walk: _Walk) -> None:
             kind, size = head[156], int(head[124:135], 8)
         except (ValueError, IndexError):
             kind, size = 0, -1
-        if kind == _FILE and plain and size >= 0:
+        # Where a twelfth byte is no end of the number, the number may be another one.
+        if kind == _FILE and plain and size >= 0 and not head[135] & 0xDF and len(head) == BLOCK:
             heads.append(head)
             places.append(at)
             at += BLOCK + (size + 511 & -512)

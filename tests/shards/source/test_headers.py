@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tars import scanned, special, tar_bytes
 
+from granctl.shards.source.headers import scan_tar
+
 FORMS = (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)
 LETTERS = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=40)
 PATHS = st.lists(LETTERS.filter(lambda part: part not in {".", ".."}), min_size=1, max_size=6)
@@ -130,6 +132,38 @@ def test_size_in_base_256_is_read(tmp_path):
     raw[124:136] = b"\x80" + (700).to_bytes(11, "big")
     raw[148:156] = b"%06o\0 " % (sum(raw[:148]) + 8 * 32 + sum(raw[156:512]))
     assert contents(scanned(tmp_path / "a.tar", bytes(raw)), raw) == {"a": b"x" * 700, "b": b"y"}
+
+
+@pytest.mark.parametrize("ends", [b"\x05", b"_", b"\xff"])
+def test_size_that_does_not_end_is_none(tmp_path, ends):
+    """Behind eleven digits stands neither zero nor blank: nothing that is cut off is kept."""
+    raw = bytearray(tar_bytes({"a": b"x" * 700, "b": b"y"}))
+    raw[135:136] = ends
+    raw[148:156] = b"%06o\0 " % (sum(raw[:148]) + 8 * 32 + sum(raw[156:512]))
+    for size in (len(raw), 512):
+        found = scanned(tmp_path / "a.tar", bytes(raw[:size]))
+        assert list(found.names) == []
+        assert found.rejected == (("", "damaged header at byte 0: what follows is not read"),)
+
+
+def test_size_of_twelve_digits_is_read(tmp_path):
+    """As tarfile reads it."""
+    raw = bytearray(tar_bytes({"a": b"x" * 700, "b": b"y"}))
+    raw[124:136] = b"%012o" % 700
+    raw[148:156] = b"%06o\0 " % (sum(raw[:148]) + 8 * 32 + sum(raw[156:512]))
+    with tarfile.open(fileobj=io.BytesIO(raw)) as tar:
+        theirs = {member.name: tar.extractfile(member).read() for member in tar}
+    assert contents(scanned(tmp_path / "a.tar", bytes(raw)), raw) == theirs
+
+
+def test_file_that_is_shorter_than_it_was_ends_the_pass(tmp_path):
+    """What was listed of it goes on behind its end, inside a header."""
+    raw = tar_bytes({"a": b"x" * 600, "b": b"y"})
+    (tmp_path / "a.tar").write_bytes(raw[: 512 + 1024 + 200])
+    with (tmp_path / "a.tar").open("rb") as file:
+        found = scan_tar(file.fileno(), 0, len(raw))
+    assert list(found.names) == ["a"]
+    assert "zero blocks" in found.rejected[-1][1]
 
 
 def test_pass_agrees_with_tarfile_on_what_granctl_writes(tmp_path, shards):
