@@ -138,7 +138,8 @@ def _wait(submitted: Submitted, progress: Progress) -> None:
             for line in tail.more():
                 # A start that goes on from before the last line takes these steps again.
                 progress.advance(max(line["step"] - step, 0))
-                step, loss = max(step, line["step"]), f"loss {line['loss'] or float('nan'):.3f}, "
+                step = max(step, line["step"])
+                loss = "" if line["loss"] is None else f"loss {line['loss']:.3f}, "
             progress.advance(0, f"{loss}job {alive[0].state.lower() if alive else 'has ended'}")
             for reason in {one.reason for one in alive if _waits(one)} - _USUAL - told:
                 told.add(reason)
