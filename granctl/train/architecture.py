@@ -47,7 +47,7 @@ class Model:
         if self.name not in NAMES and not (self.is_timm and self.timm_name):
             like = near(self.name, NAMES)
             end = f"did you mean {' or '.join(like)}?" if like else f"known: {', '.join(NAMES)}"
-            return [f"name: no model is named {self.name!r}; {end}; others are timm/NAME"]
+            return [f"name: no model is named {self.name!r} (timm's are timm/NAME); {end}"]
         takes = {
             "small-resnet": {"width", "stages"},
             "small-vit": {"width", "depth", "heads", "patch"},

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from granctl.errors import MemoryTooSmallError
 from granctl.progress import Progress
+from granctl.train.batches import num_batches
 from granctl.train.device import autocast
 from granctl.train.recipe import Input, Recipe
 from granctl.train.world import World
@@ -103,13 +104,19 @@ def available(device: torch.device) -> int:
 
 
 def check_memory(
-    network: Any, recipe: Recipe, device: torch.device, world: World, progress: Progress
+    network: Any,
+    recipe: Recipe,
+    num_images: int,
+    device: torch.device,
+    world: World,
+    progress: Progress,
 ) -> None:
     """Raises where the first step would end in a kill: it needs more than there is in all.
 
     Args:
         network: on the device.
         recipe: of the training; the channels of its input are known.
+        num_images: of an epoch; where they are fewer than a batch, so is a step.
         device: where the network is.
         world: the processes that share a step.
         progress: is told where there is enough in all, and perhaps not enough free.
@@ -118,22 +125,23 @@ def check_memory(
         MemoryTooSmallError: more is needed than there is.
     """
     look = recipe.input
-    images = -(-recipe.batch_size // (recipe.accumulate * world.size))
+    step = -(-num_images // num_batches(num_images, recipe.batch_size))
+    images = -(-step // (recipe.accumulate * world.size))
     if images * (look.channels or 3) * look.resolution**2 * 4 < _SMALL:
         return
     need = need_of(network, recipe, device)
     needs, has = need.of(images), available(device)
     if needs > has:
-        parts = _parts(need, has, recipe.batch_size, world.size)
+        parts = _parts(need, has, step, recipe.batch_size, world.size)
         raise MemoryTooSmallError(images, _said(needs), _said(has), parts)
     if needs > _MOST * has:
         progress.note(f"a step needs at least {_said(needs)} of the {_said(has)} of memory")
 
 
-def _parts(need: Need, has: int, batch_size: int, processes: int) -> int | None:
+def _parts(need: Need, has: int, step: int, batch_size: int, processes: int) -> int | None:
     """The fewest parts of a step that fit with room to spare; None where no number does."""
-    for parts in range(1, batch_size // (2 * processes) + 1):
-        images = -(-batch_size // (parts * processes))
+    for parts in range(1, step // (2 * processes) + 1):
+        images = -(-step // (parts * processes))
         if batch_size % (parts * processes) == 0 and need.of(images) <= _MOST * has:
             return parts
     return None

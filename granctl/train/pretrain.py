@@ -32,6 +32,7 @@ from granctl.train.runs import CHECKPOINTS
 from granctl.train.starts import STARTS_NAME
 from granctl.train.watching import Watch
 from granctl.train.world import World, joined
+from granctl.train.wrapping import check_ways
 from granctl.workspace import Artefact, Workspace, finish_folder
 
 
@@ -180,8 +181,9 @@ def _train(job: _Job, folder: Path, run_digest: str) -> dict[str, Any]:
     )
     set_head_bias(network.head, job.loss, labelling)
     network.to(device)
+    check_ways(network, job.machine, job.world, device)
     if not (job.machine.recompute or job.machine.fsdp):
-        check_memory(network, recipe, device, job.world, job.progress)
+        check_memory(network, recipe, len(labelling), device, job.world, job.progress)
     side, channels = recipe.input.resolution, recipe.input.channels or 3
     images = _images(job, TRAIN, labelling)
     if recipe.augment.kind != "resized-crop":

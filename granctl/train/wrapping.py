@@ -42,18 +42,15 @@ class Wrapped:
         self._sharded = machine.fsdp
         self._blocks: list[Any] = []
         self.network = network
+        check_ways(network, machine, world, device)
         if machine.fsdp:
-            check_sharding(network, world)
             # Weights of their own: in the end the network that was given is whole again.
-            self.network = copy.deepcopy(network)
             network.to("cpu")
+            self.network = copy.deepcopy(network).to(device)
         if machine.recompute:
             self._blocks = blocks_of(self.network, "--recompute")
             for block in self._blocks:
                 _recompute(block)
-        if machine.compile:
-            check_compiler(device)
-            check_compilable(network, machine)
         if machine.fsdp:
             blocks = blocks_of(self.network, "--fsdp")
             for block in blocks if machine.compile else []:
@@ -91,6 +88,24 @@ class Wrapped:
         if self._sharded:
             self._own.load_state_dict(sharding.whole_on_cpu(self.network.state_dict()))
             self._own.to(self._device)
+
+
+def check_ways(network: nn.Module, machine: Machine, world: World, device: torch.device) -> None:
+    """Raises where a network cannot be trained in the ways that were asked for.
+
+    Raises:
+        CannotShardError: FSDP2 cannot.
+        NoCompilerError: nothing compiles here.
+        BadOptionError: torch.compile cannot follow.
+        NoLayersError: blocks are needed, and the network has none that are known.
+    """
+    if machine.fsdp:
+        check_sharding(network, world)
+    if machine.compile:
+        check_compiler(device)
+        check_compilable(network, machine)
+    if machine.fsdp or machine.recompute:
+        blocks_of(network, "--fsdp" if machine.fsdp else "--recompute")
 
 
 def check_sharding(network: nn.Module, world: World) -> None:

@@ -23,11 +23,11 @@ def _network(recipe):
     return models.build(recipe.model, channels=1, resolution=28, num_classes=10, seed=0)
 
 
-def _check(monkeypatch, has, world=ALONE, **changes):
+def _check(monkeypatch, has, world=ALONE, images=4096, **changes):
     monkeypatch.setattr(memory, "available", lambda _: has)
     monkeypatch.setattr(memory, "_SMALL", 0)
     recipe, told = _recipe(**changes), Told()
-    memory.check_memory(_network(recipe), recipe, CPU, world, told)
+    memory.check_memory(_network(recipe), recipe, images, CPU, world, told)
     return told.notes
 
 
@@ -79,7 +79,14 @@ def test_small_batches_are_not_measured(monkeypatch):
     """Of few pixels: nothing is computed before the first step."""
     monkeypatch.setattr(memory, "need_of", None)
     recipe = _recipe(batch_size=128)
-    memory.check_memory(_network(recipe), recipe, CPU, ALONE, Told())
+    memory.check_memory(_network(recipe), recipe, 4096, CPU, ALONE, Told())
+
+
+def test_a_step_has_no_more_images_than_there_are(monkeypatch):
+    """A batch that is larger than the data set is not held against it."""
+    assert _check(monkeypatch, has=GIB // 10, images=100) == []
+    with pytest.raises(MemoryTooSmallError, match="a step of 4000 images"):
+        _check(monkeypatch, has=GIB // 10, images=12_000)
 
 
 def test_processes_share_what_is_needed(monkeypatch):

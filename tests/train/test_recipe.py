@@ -44,9 +44,11 @@ def test_all_faults_are_listed_at_once():
 def test_unknown_models_and_values_of_models_are_faults():
     """Near names; what a model does not take; patches and resolutions; layers of a head."""
     changes = {"model": {"name": "vit_b16"}}
-    with pytest.raises(SpecError, match=r"no model is named 'vit_b16'; did you mean vit_b_16"):
+    with pytest.raises(
+        SpecError, match=r"no model is named 'vit_b16' \(.*\); did you mean vit_b_16"
+    ):
         load_recipe("resnet34", changes)
-    with pytest.raises(SpecError, match="others are timm/NAME"):
+    with pytest.raises(SpecError, match="timm's are timm/NAME"):
         load_recipe("resnet34", {"model": {"name": "timm/"}})
     changes = {
         "model.dropout": 0.5,

@@ -226,6 +226,17 @@ def _flat(value: Any, place: str = "") -> dict[str, Any]:
     return {k: v for key, one in pairs for k, v in _flat(one, f"{place}/{key}").items()}
 
 
+def _check_equal(run: Path, other: Path) -> None:
+    """Every tensor and number, bit for bit."""
+    mine, theirs = _flat(_state(run)), _flat(_state(other))
+    assert list(mine) == list(theirs)
+    for place, value in theirs.items():
+        if isinstance(value, torch.Tensor):
+            assert torch.equal(mine[place], value), place
+        else:
+            assert mine[place] == value, place
+
+
 def _check_close(run: Path, other: Path) -> None:
     """The same places hold the same, to rounding: of names, shapes, weights, optimizer, average."""
     mine, theirs = _flat(_state(run)), _flat(_state(other))
@@ -250,10 +261,20 @@ def test_sharded_run_that_is_stopped_goes_on_bit_for_bit(runs: _Runs) -> None:
     assert ended.codes == [140, 140], ended.said
     _, ended = runs("stopped", "--fsdp", recipe=ADAM)
     assert ended.codes == [0, 0], ended.said
-    mine, theirs = _flat(_state(run)), _flat(_state(whole))
-    for place, value in theirs.items():
-        same = torch.equal(mine[place], value) if isinstance(value, torch.Tensor) else None
-        assert same if same is not None else mine[place] == value, place
+    _check_equal(run, whole)
+
+
+@pytest.mark.parametrize("more", [("--recompute",), ("--set", "precision=bfloat16")], ids=str)
+def test_recomputed_and_bfloat16_runs_go_on_bit_for_bit(runs: _Runs, more: tuple[str, ...]) -> None:
+    """The one ends as the plain run does, the other as itself undisturbed."""
+    name = more[-1].strip("-")
+    whole, ended = runs(f"{name}-whole", *more[more[0] == "--recompute" :], size=1)
+    assert ended.codes == [0], ended.said
+    run, ended = runs(name, *more, size=1, step=7, signal=signal.SIGUSR2)
+    assert ended.codes == [140], ended.said
+    _, ended = runs(name, *more, size=1)
+    assert ended.codes == [0], ended.said
+    _check_equal(run, whole)
 
 
 def test_run_that_began_sharded_ends_in_one_process_without(runs: _Runs) -> None:
