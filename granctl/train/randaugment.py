@@ -75,7 +75,7 @@ def operated(pixels: Tensor, name: str, strength: float) -> Tensor:
 
 
 def _sharpened(pixels: Tensor, factor: float) -> Tensor:
-    """The `adjust_sharpness` of torchvision by sums of neighbours, 17 times as fast as by convolution.
+    """The `adjust_sharpness` of torchvision by sums of neighbours: 17 times as fast as convolution.
 
     The blurred image has a thirteenth of each neighbour and five of the pixel itself, rounded; the
     rim is left alone.
