@@ -11,8 +11,9 @@ the start of the program, which is about that.
   stacked as uint8, by one process without workers; all normalise on the device, so nobody does
   here. One epoch of the shards, without its first batch. timm reads the same shards.
 * **Steps** are those of `granctl pretrain`, with one worker, from photographs to weights, against a
-  bare loop over tensors in memory that computes the same network: images a second by granctl's
-  metrics, without the first 20 steps. timm's train.py is not in its wheel, so it is left out.
+  bare loop over tensors in memory that computes the same network, without the first 20 steps; the
+  CPU time is that of the training process without its worker. timm's train.py is not in its wheel,
+  so it is left out.
 
 The peers are no dependency of granctl; those that are not installed are left out, aloud:
 

@@ -28,7 +28,7 @@ def decoded(image: bytes | memoryview, channels: int) -> Tensor:
     import torch
     import torchvision.io as tvio
 
-    _allow_read_only()
+    load_decoders()
     mode = tvio.ImageReadMode.GRAY if channels == 1 else tvio.ImageReadMode.RGB
     try:
         data = torch.frombuffer(image, dtype=torch.uint8)
@@ -41,9 +41,13 @@ def decoded(image: bytes | memoryview, channels: int) -> Tensor:
 
 
 @cache
-def _allow_read_only() -> None:
-    """Lets torch look at bytes that may not be written; it warns of the first ones in a process."""
+def load_decoders() -> None:
+    """Makes ready to decode: called before workers are forked, it is done once for all of them.
+
+    Torch looks at bytes that may not be written, and warns of the first ones in a process.
+    """
     import torch
+    import torchvision.io  # noqa: F401
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -47,7 +47,7 @@ class Keeper:
         self._keeping, self._progress = keeping, progress
         self._saved_at = time.monotonic()
         self._thread: threading.Thread | None = None
-        self._failure: OutputNotWritableError | None = None
+        self._failure: BaseException | None = None
 
     def is_due(self, step: int, *, ends_epoch: bool, is_last: bool) -> bool:
         """Whether one is to be written after this step."""
@@ -87,10 +87,8 @@ class Keeper:
 
     def wait(self) -> None:
         """Returns when nothing is being written; tells of one that could not be."""
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-        if self._failure is not None:
+        self._join()
+        if isinstance(self._failure, OutputNotWritableError):
             self._progress.note(
                 f"no checkpoint could be written: {self._failure.message}; the run goes on, and a"
                 " stop would cost it what came after the last good one"
@@ -102,11 +100,16 @@ class Keeper:
         Raises:
             OutputNotWritableError: the last one could not be written.
         """
+        self._join()
+        if self._failure is not None:
+            raise self._failure
+
+    def _join(self) -> None:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
-        if self._failure is not None:
-            raise self._failure
+        if self._failure is not None and not isinstance(self._failure, OutputNotWritableError):
+            raise self._failure  # no disk is full: what happened in the thread happens here
 
     def _write(self, state: Mapping[str, Any], step: int, epoch: int) -> None:
         keeping, self._failure = self._keeping, None
@@ -120,7 +123,7 @@ class Keeper:
                 keep=keeping.keep,
                 keep_every=keeping.keep_every,
             )
-        except OutputNotWritableError as error:
+        except BaseException as error:
             self._failure = error
 
 

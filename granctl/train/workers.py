@@ -22,7 +22,7 @@ from granctl.shards.order import permuted, uniforms
 from granctl.shards.read import ImageReader, key_at
 from granctl.train.augment import num_uniforms, operated_on, resized_crop, shifted
 from granctl.train.batches import Piece
-from granctl.train.decode import centred, decoded
+from granctl.train.decode import centred, decoded, load_decoders
 from granctl.train.device import Machine
 from granctl.train.recipe import Augment, Input
 
@@ -92,6 +92,7 @@ def made_by_workers(jobs: Iterator[Job], decoder: Decoder, machine: Machine) -> 
     import torch
     from torch.utils.data import DataLoader
 
+    load_decoders()
     with warnings.catch_warnings():  # as many workers as were asked for, however many cores
         warnings.filterwarnings("ignore", "This DataLoader will create")
         loader: DataLoader[Any] = DataLoader(

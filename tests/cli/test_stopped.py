@@ -75,6 +75,11 @@ def test_a_stage_that_is_stopped_is_gone_on_with(
         place = tmp_path / f"stopped-{at}"
         with writes_that_fail(error, at):
             stopped = granctl(*command, place)
+        if stopped.code == 0:  # a training loses a checkpoint, which is said, and ends well
+            assert stage in ("pretrain", "transfer")
+            assert "no checkpoint could be written" in stopped.err
+            assert words in stopped.err
+            continue
         assert (stopped.code, stopped.out) == (code, ""), stopped.err
         assert words in stopped.err
         again = granctl(*command, place, "--json").json

@@ -14,7 +14,7 @@ import torch
 from servers import RangeServer
 from torchvision.transforms.v2 import functional
 
-from granctl.errors import ShardCorruptError
+from granctl.errors import ShardCorruptError, SpecError
 from granctl.progress import Silent
 from granctl.shards import blocks
 from granctl.shards.index import ShardSet
@@ -353,3 +353,14 @@ def test_images_module_keeps_what_fits(images_of):
     assert next(batches).pixels.shape == (BATCH, 1, 8, 8)
     assert _children(os.getpid()) == before
     assert images_module.MEMORY_BYTES == 1 << 30
+
+
+def test_a_training_takes_blocks_and_randaugment_from_its_recipe(train, tiny):
+    """Another order and other pixels are another run; a misspelt order is an error."""
+    plain = train()
+    changed = train(recipe=tiny(**{"order": "blocks", "augment.rand_ops": 1}))
+    assert changed.digest != plain.digest
+    assert changed.details["images_seen"] == plain.details["images_seen"]
+    assert np.isfinite(changed.details["train_loss"])
+    with pytest.raises(SpecError, match="order"):
+        tiny(order="block")
