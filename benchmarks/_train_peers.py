@@ -121,7 +121,7 @@ def torchvision_images(source: Path, _: Path) -> dict[str, Any]:
     )
     data = ImageFolder(str(source), transform=change)
     loader = DataLoader(data, batch_size=BATCH, shuffle=True, num_workers=0)
-    return _consumed(iter(loader), len(data) - 2 * BATCH, lambda batch: batch[0])
+    return _consumed(iter(loader), len(data) - BATCH, lambda batch: batch[0])
 
 
 def bare_decode(source: Path, _: Path) -> dict[str, Any]:
