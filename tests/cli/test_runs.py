@@ -128,7 +128,8 @@ def test_running_training_is_found_followed_and_stopped(granctl, endless) -> Non
     _, err = endless.communicate(timeout=60)
     assert endless.returncode == 143
     assert "all is saved" in err
-    rest = follower.stdout.read()  # `communicate` would lose what `readline` has read ahead
+    with follower.stdout as out:  # `communicate` would lose what `readline` has read ahead
+        rest = out.read()
     assert follower.wait(60) == 0
     run = Path(line["path"])
     last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
