@@ -75,6 +75,7 @@ def _started(
         "RANK": rank,
         "WORLD_SIZE": size,
         "LOCAL_RANK": rank,
+        "LOCAL_WORLD_SIZE": size,
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": port,
         _PARENT: os.getpid(),

@@ -25,6 +25,8 @@ from granctl.provenance import short
 from granctl.workspace import MANIFEST_NAME
 
 STATE_NAME = "state.pt"
+_MADE = "made"
+"""Key of step, epoch and run inside the state."""
 _FOLDER = re.compile(r"step-(\d+)")
 
 
@@ -74,13 +76,12 @@ def save(
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
         try:
-            torch.save(dict(state), temporary / STATE_NAME)
+            made = {"step": step, "epoch": epoch, "run_digest": run_digest}
+            torch.save({**state, _MADE: made}, temporary / STATE_NAME)
             fsync_path(temporary / STATE_NAME)
             manifest = {
                 "schema": 1,
-                "step": step,
-                "epoch": epoch,
-                "run_digest": run_digest,
+                **made,
                 "sha256": _sha256(temporary / STATE_NAME),
             }
             write_json(temporary / MANIFEST_NAME, manifest)
@@ -92,8 +93,13 @@ def save(
         shutil.rmtree(place, ignore_errors=True)
         os.replace(temporary, place)
         fsync_path(folder)
-    for number, old in _newest_first(folder)[max(keep, 1) :]:
+    earlier = [(number, old) for number, old in _newest_first(folder) if number <= step]
+    for number, old in earlier[max(keep, 1) :]:
         if keep_every is None or number % keep_every:
+            shutil.rmtree(old, ignore_errors=True)
+    # Later ones are damaged, or the run would have gone on from them.
+    for number, old in _newest_first(folder):
+        if number > step:
             shutil.rmtree(old, ignore_errors=True)
     return place
 
@@ -149,12 +155,20 @@ def _load(place: Path, run_digest: str) -> Checkpoint:
     manifest = read_json(place / MANIFEST_NAME)
     if not {"step", "epoch", "run_digest", "sha256"} <= manifest.keys():
         raise ManifestMismatchError(place / MANIFEST_NAME, "not that of a checkpoint", hint)
-    if manifest["run_digest"] != run_digest:
-        raise CheckpointMismatchError(place, short(str(manifest["run_digest"])), short(run_digest))
-    if _sha256(state_path) != manifest["sha256"]:
-        raise ManifestMismatchError(state_path, "its bytes are not those that were saved", hint)
-    state = torch.load(state_path, map_location="cpu", weights_only=True)
-    return Checkpoint(path=place, step=manifest["step"], epoch=manifest["epoch"], state=state)
+    try:
+        if _sha256(state_path) != manifest["sha256"]:
+            raise ManifestMismatchError(state_path, "its bytes are not those that were saved", hint)
+        state = torch.load(state_path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise ManifestMismatchError(state_path, f"it cannot be read: {error}", hint) from error
+    made = state.pop(_MADE)  # under the checksum, which the manifest's own fields are not
+    if made["run_digest"] != run_digest:
+        raise CheckpointMismatchError(place, short(str(made["run_digest"])), short(run_digest))
+    if any(manifest[key] != value for key, value in made.items()) or place != _place(
+        place.parent, made["step"]
+    ):
+        raise ManifestMismatchError(place / MANIFEST_NAME, "it says another step or run", hint)
+    return Checkpoint(path=place, step=made["step"], epoch=made["epoch"], state=state)
 
 
 def _newest_first(folder: Path) -> list[tuple[int, Path]]:

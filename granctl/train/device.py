@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     import torch
 
 
+_MOST_WORKERS = 16
+"""They hold whole batches in shared memory; few networks are faster than 16 processes decode."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Machine:
     """What a user says about the machine."""
@@ -35,8 +39,11 @@ class Machine:
 
     @property
     def num_workers(self) -> int:
-        """Processes that decode."""
-        return max(1, (os.cpu_count() or 1) - 1) if self.workers is None else self.workers
+        """Processes that decode, of one that trains."""
+        if self.workers is not None:
+            return self.workers
+        beside = int(os.environ.get("LOCAL_WORLD_SIZE") or 1)  # as torchrun and --processes say
+        return min(max(1, len(os.sched_getaffinity(0)) // beside - 1), _MOST_WORKERS)
 
 
 def open_device(machine: Machine) -> torch.device:
@@ -63,7 +70,10 @@ def open_device(machine: Machine) -> torch.device:
         if torch.version.cuda is not None:
             reason = "torch finds no CUDA device here"
         raise NoDeviceError(wanted, reason)
-    number = place_of(os.environ).local_rank if device.index is None else device.index
+    place = place_of(os.environ)
+    if device.index is not None and place.size > 1:
+        raise NoDeviceError(wanted, "several processes cannot share it: each takes its own")
+    number = place.local_rank if device.index is None else device.index
     if number >= torch.cuda.device_count():
         said = f"{wanted}:{number}" if device.index is None else wanted
         raise NoDeviceError(said, f"there are {torch.cuda.device_count()} CUDA devices")

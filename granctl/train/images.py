@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -169,6 +170,14 @@ def normalised(pixels: Tensor, look: Input, device: Any) -> Tensor:
     import torch
 
     images = pixels.to(device, non_blocking=True).float().div_(255.0)
-    mean = torch.tensor(look.mean, device=device).view(1, -1, 1, 1)
-    std = torch.tensor(look.std, device=device).view(1, -1, 1, 1)
+    mean, std = _moments(look.mean, look.std, device)
     return images.sub_(mean).div_(std).contiguous(memory_format=torch.channels_last)
+
+
+@lru_cache(maxsize=8)
+def _moments(mean: tuple[float, ...], std: tuple[float, ...], device: Any) -> tuple[Tensor, Tensor]:
+    """Mean and deviation on the device: made at each step they would wait for it."""
+    import torch
+
+    one, other = (torch.tensor(values).view(1, -1, 1, 1).to(device) for values in (mean, std))
+    return one, other

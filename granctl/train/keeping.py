@@ -47,7 +47,8 @@ class Keeper:
         self._keeping, self._progress = keeping, progress
         self._saved_at = time.monotonic()
         self._thread: threading.Thread | None = None
-        self._failure: BaseException | None = None
+        self._failure: OutputNotWritableError | None = None
+        self._fault: BaseException | None = None
 
     def is_due(self, step: int, *, ends_epoch: bool, is_last: bool) -> bool:
         """Whether one is to be written after this step."""
@@ -88,7 +89,7 @@ class Keeper:
     def wait(self) -> None:
         """Returns when nothing is being written; tells of one that could not be."""
         self._join()
-        if isinstance(self._failure, OutputNotWritableError):
+        if self._failure is not None:
             self._progress.note(
                 f"no checkpoint could be written: {self._failure.message}; the run goes on, and a"
                 " stop would cost it what came after the last good one"
@@ -108,8 +109,8 @@ class Keeper:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
-        if self._failure is not None and not isinstance(self._failure, OutputNotWritableError):
-            raise self._failure  # no disk is full: what happened in the thread happens here
+        if self._fault is not None:
+            raise self._fault  # no disk said it: what happened in the thread happens here
 
     def _write(self, state: Mapping[str, Any], step: int, epoch: int) -> None:
         keeping, self._failure = self._keeping, None
@@ -123,8 +124,12 @@ class Keeper:
                 keep=keeping.keep,
                 keep_every=keeping.keep_every,
             )
-        except BaseException as error:
+        except OutputNotWritableError as error:
             self._failure = error
+        except OSError as error:  # such as a network disk that does not answer for a while
+            self._failure = OutputNotWritableError(keeping.folder, error.strerror or str(error))
+        except BaseException as error:
+            self._fault = error
 
 
 def _copied(value: Any) -> Any:

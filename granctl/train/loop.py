@@ -9,7 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from granctl.errors import DeviceFullError, NonFiniteLossError, PeerLostError, StoppedError
+from granctl.errors import (
+    DeviceFullError,
+    NonFiniteLossError,
+    OutputNotWritableError,
+    PeerLostError,
+    StoppedError,
+)
 from granctl.progress import Progress
 from granctl.train import checkpoint, sharding
 from granctl.train.averaging import Average
@@ -231,6 +237,8 @@ class _Fitting:
 
     def run(self, stop: Stop) -> None:
         """Takes the steps that are left."""
+        import torch
+
         plan, world = self._plan, self._world
         share = Share(rank=world.rank, size=world.size, parts=plan.accumulate)
         pieces = pieces_from(
@@ -244,6 +252,9 @@ class _Fitting:
                 for told in _after_step:
                     told(self.step)
                 self._end_step(stop)
+        except torch.OutOfMemoryError as error:
+            images = -(-plan.batch_size // world.size)
+            raise DeviceFullError(images, plan.accumulate) from error
         except RuntimeError as error:
             if not world.is_lost(error):
                 raise
@@ -286,18 +297,8 @@ class _Fitting:
 
     def _backward(self, batch: Batch) -> Tensor:
         """Adds up gradients; returns this part's share of the step's loss."""
-        import torch
-
-        piece = batch.piece
-        try:
-            loss = self._loss_of(self._wrapped.called, batch)
-            return self._weighted(loss, len(piece) / piece.step_images)
-        except torch.OutOfMemoryError as error:
-            raise DeviceFullError(
-                len(piece) * self._plan.accumulate, self._plan.accumulate
-            ) from error
-
-    def _weighted(self, loss: Tensor, weight: float) -> Tensor:
+        loss = self._loss_of(self._wrapped.called, batch)
+        weight = len(batch.piece) / batch.piece.step_images
         if weight != 1.0:
             loss = loss * weight
         # Gradients of several processes are averaged; what is wanted is their sum.
@@ -315,7 +316,7 @@ class _Fitting:
         due = self._world.is_first and self._keeper.is_due(
             self.step, ends_epoch=self._ends_epoch, is_last=is_last
         )
-        heard = 0 if is_last or not stop.signal else HEARD.index(stop.signal) + 1
+        heard = HEARD.index(stop.signal) + 1 if stop.signal else 0
         strongest, due_anywhere = divmod(self._world.most(2 * heard + due), 2)
         if not due_anywhere and not strongest:
             return
@@ -347,16 +348,20 @@ class _Fitting:
             self.train_loss, self._sums = total / num if num else math.nan, [0.0, 0]
         norm, rate = float(grad_norm), window.images / took_s
         if self._world.is_first and self._keeper.is_ours():
-            self._log.write(
-                step=self.step,
-                epoch=(self.step - 1) // self._of_epoch,
-                images_seen=self.images_seen,
-                loss=mean if math.isfinite(mean) else None,
-                lr=lr,
-                grad_norm=norm if math.isfinite(norm) else None,
-                skipped=self.skipped,
-                images_per_s=round(rate, 1),
-                waiting_frac=round(window.waiting_s / took_s, 4),
+            line: dict[str, Any] = {
+                "step": self.step,
+                "epoch": (self.step - 1) // self._of_epoch,
+                "images_seen": self.images_seen,
+                "loss": mean if math.isfinite(mean) else None,
+                "lr": lr,
+                "grad_norm": norm if math.isfinite(norm) else None,
+                "skipped": self.skipped,
+                "images_per_s": round(rate, 1),
+                "waiting_frac": round(window.waiting_s / took_s, 4),
                 **(self.watch.fields(rate) if self.watch else {}),
-            )
+            }
+            try:
+                self._log.write(**line)
+            except OutputNotWritableError as error:
+                self._progress.note(f"a line of metrics is lost: {error.message}")
         self._progress.advance(0, note=f"loss {mean:.3f}")

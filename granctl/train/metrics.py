@@ -6,10 +6,11 @@ import json
 import os
 import statistics
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from granctl.errors import MissingExtraError
+from granctl.errors import MissingExtraError, OutputNotWritableError
 from granctl.files import make_folder, write_bytes, writing
 
 METRICS_NAME = "metrics.jsonl"
@@ -43,9 +44,20 @@ class MetricsLog:
             self._board.cut_back(step)
 
     def write(self, **line: Any) -> None:
-        """Appends one line; it is on its way to disk when this returns."""
-        with writing(self._path), self._path.open("a") as file:
-            file.write(json.dumps(line, allow_nan=False) + "\n")
+        """Appends one line; it is on its way to disk when this returns.
+
+        Raises:
+            OutputNotWritableError: no space, or another refusal; no part of the line stays.
+        """
+        text = json.dumps(line, allow_nan=False) + "\n"
+        size = self._path.stat().st_size if self._path.exists() else 0
+        try:
+            with writing(self._path), self._path.open("a") as file:
+                file.write(text)
+        except OutputNotWritableError:
+            with suppress(OSError):
+                os.truncate(self._path, size)
+            raise
         if self._board is not None:
             self._board.write(line)
 

@@ -106,15 +106,16 @@ def mixed(images_BCSS: Tensor, mix: Mix) -> Tensor:
     import torch
 
     device, side = images_BCSS.device, images_BCSS.shape[-1]
-    partner = torch.from_numpy(mix.partner).to(device)
+    partner = torch.from_numpy(mix.partner).to(device, non_blocking=True)
     others = images_BCSS[partner]
-    top, left, bottom, right = torch.from_numpy(mix.box).to(device).unbind(1)
+    top, left, bottom, right = torch.from_numpy(mix.box).to(device, non_blocking=True).unbind(1)
     place = torch.arange(side, device=device)
     rows = (place >= top[:, None]) & (place < bottom[:, None])
     columns = (place >= left[:, None]) & (place < right[:, None])
     inside = (rows[:, :, None] & columns[:, None, :])[:, None]
+    weight = torch.from_numpy(mix.weight).to(device, non_blocking=True)
     boxed = (bottom > top) & (right > left)
-    blend = torch.where(boxed, 1.0, torch.from_numpy(mix.weight).to(device))
+    blend = torch.where(boxed, 1.0, weight)
     blended = torch.lerp(others, images_BCSS, blend.view(-1, 1, 1, 1).to(images_BCSS.dtype))
     return torch.where(inside, others, blended)
 
@@ -137,7 +138,7 @@ def erased(images_BCSS: Tensor, piece: Piece, augment: Augment, seed: int) -> Te
     whether = chance[:, 0] < augment.erase
     edges = np.stack([top, left, top + high, left + wide], axis=1).astype(np.int64)
     edges[~whether] = 0
-    top, left, bottom, right = torch.from_numpy(edges).to(device).unbind(1)
+    top, left, bottom, right = torch.from_numpy(edges).to(device, non_blocking=True).unbind(1)
     place = torch.arange(side, device=device)
     rows = (place >= top[:, None]) & (place < bottom[:, None])
     columns = (place >= left[:, None]) & (place < right[:, None])

@@ -86,12 +86,12 @@ class Objective:
 
         own = self._loss(logits_BK, batch.images, each=True)
         other = self._loss(logits_BK, batch.images[mix.partner], each=True)
-        weight = torch.from_numpy(mix.weight).to(self.device)
+        weight = torch.from_numpy(mix.weight).to(self.device, non_blocking=True)
         return (weight * own + (1.0 - weight) * other).mean()
 
     def _shown(self, batch: Batch) -> tuple[Tensor, Mix | None]:
         if self.look is None:
-            return batch.pixels.to(self.device), None
+            return batch.pixels.to(self.device, non_blocking=True), None
         pixels = normalised(batch.pixels, self.look, self.device)
         pixels = erased(pixels, batch.piece, self.augment, self.seed)
         mix = mix_of(batch.piece, self.augment, self.look.resolution, self.seed)

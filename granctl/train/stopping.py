@@ -23,7 +23,8 @@ class Stop:
     def _hear(self, number: int, _frame: object) -> None:
         if number == signal.SIGINT and self.signal == number:
             raise KeyboardInterrupt  # a second Ctrl-C does not wait for the step
-        self.signal = number
+        if not self.signal or HEARD.index(number) > HEARD.index(self.signal):
+            self.signal = number
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from granctl.errors import GranctlError, HalfWorldError, WorldFailedError
+from granctl.errors import GranctlError, HalfWorldError, StoppedError, WorldFailedError
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +26,9 @@ _FIRST_PORT, _PORTS = 20000, 10000
 """Below the range from which systems give ports to clients."""
 _WAIT = timedelta(minutes=30)
 """A process may be slow to come: its node boots, its disk is slow."""
+_PATIENCE = timedelta(days=7)
+"""One may wait for the lock of the run's folder, while another start still makes it. Of a process
+that is gone the others hear at once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -162,7 +165,9 @@ class World:
             return False
         from torch import distributed
 
-        return isinstance(error, distributed.DistError) or "gloo" in str(error).lower()
+        said = str(error).lower()
+        ours = "out of memory" in said or "invalid usage" in said
+        return not ours and (isinstance(error, distributed.DistError) or "gloo" in said)
 
 
 ALONE = World()
@@ -183,9 +188,12 @@ def joined(device: torch.device) -> Iterator[World]:
     if place.size == 1:
         yield ALONE
         return
+    import torch
     from torch import distributed
 
     backend = "nccl" if device.type == "cuda" else "gloo"
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # what speaks of no device means the process's own
     try:
         distributed.init_process_group(
             backend,
@@ -194,10 +202,18 @@ def joined(device: torch.device) -> Iterator[World]:
             world_size=place.size,
             timeout=_WAIT,
         )
-        talk = distributed.new_group(backend="gloo", timeout=_WAIT)
+        talk = distributed.new_group(backend="gloo", timeout=_PATIENCE)
     except (RuntimeError, ValueError, OSError) as error:
         raise WorldFailedError(place.rank, place.size, place.address, place.port, error) from error
+    together = False
     try:
         yield World(rank=place.rank, size=place.size, local_rank=place.local_rank, _talk=talk)
+        together = True
+    except StoppedError:
+        together = True
+        raise
     finally:
-        distributed.destroy_process_group()
+        if together or backend == "gloo":
+            distributed.destroy_process_group()
+        else:  # to part in order NCCL needs the others, who may wait for this process elsewhere
+            distributed.distributed_c10d._abort_process_group()

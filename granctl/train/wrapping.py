@@ -38,7 +38,7 @@ class Wrapped:
             CannotShardError: it cannot be sharded.
         BadOptionError: it cannot be compiled so.
         """
-        self._own, self._device = network, device
+        self._own, self._device, self._world = network, device, world
         self._sharded = machine.fsdp
         self._blocks: list[Any] = []
         self.network = network
@@ -85,6 +85,12 @@ class Wrapped:
         """Leaves the network that was given with the weights as they are now, and unwrapped."""
         for block in self._blocks:
             del block.forward
+        if self._world.size > 1 and not self._sharded:
+            from torch import distributed
+
+            # Statistics of batch norms differ since the last step; those of rank 0 are saved.
+            for buffer in self.network.buffers():
+                distributed.broadcast(buffer, 0)
         if self._sharded:
             self._own.load_state_dict(sharding.whole_on_cpu(self.network.state_dict()))
             self._own.to(self._device)

@@ -94,3 +94,34 @@ def test_loading_runs_no_code(tmp_path, capsys):
     with pytest.raises(pickle.UnpicklingError):
         checkpoint.newest(tmp_path, DIGEST, Told())
     assert "ran" not in capsys.readouterr().out
+
+
+def test_damaged_later_ones_do_not_push_out_what_is_written(tmp_path):
+    """The run went on from before them: they go, and the new one stays."""
+    for step in (10, 20, 30):
+        _save(tmp_path, step)
+    for step in (20, 30):
+        _truncate(tmp_path / f"step-{step:06d}")
+    assert checkpoint.newest(tmp_path, DIGEST, Told())[0] is None
+    _save(tmp_path, 5)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-000005"]
+    assert checkpoint.newest(tmp_path, DIGEST, Told())[0].step == 5
+
+
+@pytest.mark.parametrize("change", [('"step": 20', '"step": 21'), (DIGEST[:8], "cd" * 4)])
+def test_manifest_that_says_something_else_is_damage(tmp_path, change):
+    """Step and run stand under the checksum too; the one before is taken."""
+    _save(tmp_path, 10)
+    path = _save(tmp_path, 20) / "manifest.json"
+    text = path.read_text()
+    assert change[0] in text
+    path.write_text(text.replace(*change))
+    found, faults = checkpoint.newest(tmp_path, DIGEST, Told())
+    assert (found.step, len(faults)) == (10, 1)
+
+
+def test_checkpoint_in_the_folder_of_another_step_is_damage(tmp_path):
+    """A folder that was renamed by hand."""
+    _save(tmp_path, 10)
+    _save(tmp_path, 20).rename(tmp_path / "step-000040")
+    assert checkpoint.newest(tmp_path, DIGEST, Told())[0].step == 10

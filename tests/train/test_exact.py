@@ -212,6 +212,18 @@ def test_damaged_newest_checkpoint_costs_steps_and_nothing_else(runs: Runs, dama
     check_equal(path, whole)
 
 
+def test_run_that_is_told_to_stop_in_its_last_step_goes_on_to_its_score(runs: Runs) -> None:
+    """All is saved; the same command only scores."""
+    whole = runs.undisturbed(MIXED, 2)
+    run, ended = runs(MIXED, size=2, step=STEPS, signal=signal.SIGTERM, rank=1)
+    assert ended.codes == [143, 143], ended.said
+    assert not (run / "manifest.json").exists()
+    _, again = runs(MIXED, out=run, size=2)
+    assert again.codes == [0, 0], again.said
+    assert not again.seen
+    check_equal(run, whole)
+
+
 def test_processes_that_do_not_divide_the_batch_are_refused(runs: Runs) -> None:
     """With a batch that would do."""
     run, ended = runs(TINY_RECIPE, size=3)

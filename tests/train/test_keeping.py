@@ -83,3 +83,30 @@ def test_full_disk_is_told_and_costs_one_checkpoint(kept, monkeypatch):
     keeper.save({"x": torch.ones(2)}, step=3, epoch=0)
     keeper.check_last()
     assert steps_of(kept.folder) == [1, 3]
+
+
+def test_disk_that_does_not_answer_costs_one_checkpoint_too(kept, monkeypatch):
+    """What a network disk says in its bad moments."""
+    told = Told()
+    keeper = Keeper(kept, told)
+
+    def gone(*_):
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", gone)
+        keeper.save({"x": torch.ones(2)}, step=1, epoch=0)
+        keeper.wait()
+    assert any("Stale file handle" in note for note in told.notes)
+    keeper.save({"x": torch.ones(2)}, step=2, epoch=0)
+    keeper.check_last()
+    assert steps_of(kept.folder) == [2]
+
+
+def test_fault_of_the_thread_is_raised(kept, monkeypatch):
+    """It is no disk's: it must not be lost."""
+    keeper = Keeper(kept, Told())
+    monkeypatch.setattr(torch, "save", lambda *_: 1 / 0)
+    keeper.save({"x": torch.ones(2)}, step=1, epoch=0)
+    with pytest.raises(ZeroDivisionError):
+        keeper.wait()

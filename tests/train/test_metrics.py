@@ -1,11 +1,13 @@
 """metrics.jsonl, and the same for TensorBoard."""
 
+import errno
 import json
+import os
 import sys
 
 import pytest
 
-from granctl.errors import MissingExtraError
+from granctl.errors import MissingExtraError, OutputNotWritableError
 from granctl.train.metrics import MetricsLog, read_metrics
 
 
@@ -48,3 +50,30 @@ def test_missing_tensorboard_is_said(tmp_path, monkeypatch):
         MetricsLog(tmp_path / "run" / "metrics.jsonl", tensorboard=True)
     assert "granctl[tensorboard]" in caught.value.hint
     assert not (tmp_path / "run").exists()
+
+
+def test_line_that_cannot_be_written_leaves_no_part(tmp_path, monkeypatch):
+    """The disk is full in the middle of it; the lines after it are read."""
+    path = tmp_path / "metrics.jsonl"
+    log = MetricsLog(path)
+    log.write(step=20, loss=1.0)
+    real = type(path).open
+
+    def full(self, *how):
+        file = real(self, *how)
+        write = file.write
+
+        def half(text):
+            write(text[:9])
+            file.flush()
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        file.write = half
+        return file
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(path), "open", full)
+        with pytest.raises(OutputNotWritableError):
+            log.write(step=40, loss=0.9)
+    log.write(step=60, loss=0.8)
+    assert [line["step"] for line in read_metrics(path)] == [20, 60]
