@@ -14,7 +14,7 @@ import shapes
 from slurm_cluster import PACKAGE, TESTS, Cluster, until
 
 SLOW_STEPS = TESTS / "launch" / "slow_steps"
-TIMINGS = {"images_per_s", "waiting_frac"}
+TIMINGS = {"images_per_s", "waiting_frac", "memory_mb"}
 EPOCHS, STEPS = 16, 80
 
 
