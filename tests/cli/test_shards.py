@@ -256,3 +256,10 @@ def test_ctrl_c_leaves_whole_shards_and_the_same_command_goes_on(granctl, source
         *(f"{stem}.{kind}" for stem in stems for kind in ("tar", "idx")),
     }
     assert json.loads((done.path / "manifest.json").read_text())["bad_images"] == 0
+
+
+def test_embedded_images_have_nothing_bad_or_odd(granctl):
+    """Their names say no format: none is misnamed, and there is no bad.csv."""
+    built = granctl("shards", "build", "--json").json
+    assert (built["bad_images"], built["remarks"]) == (0, {})
+    assert not (Path(built["path"]) / "bad.csv").exists()

@@ -32,6 +32,8 @@ _LAST_BYTES = 8
 _WALKS = {"jpg": jpeg_structure, "png": png_structure, "webp": webp_structure}
 _FORMS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP"}
 _SUFFIXES = {"jpg": (".jpg", ".jpeg", ".jpe", ".jfif"), "png": (".png",), "webp": (".webp",)}
+_SAID = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+"""How names end that say a format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,8 @@ def audit(content: bytes, name: str = "", depth: Depth = "structure") -> Audit:
 
 
 def _remarks(found: Structure, extension: str, name: str) -> int:
-    misnamed = bool(name) and not name.lower().endswith(_SUFFIXES[extension])
+    said = name.lower()  # an image of a table or a packed file may have no such name
+    misnamed = said.endswith(_SAID) and not said.endswith(_SUFFIXES[extension])
     return int(found.remarks | (Remark.MISNAMED if misnamed else 0))
 
 

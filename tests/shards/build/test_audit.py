@@ -163,11 +163,11 @@ def test_broken_exif_is_no_remark_and_no_fault(tiff):
 
 
 def test_names_are_compared_with_the_content():
-    """JPEG has four endings, in any case of letters; no name is no other name."""
+    """JPEG has four endings, in any case of letters; a name without one of a format says none."""
     jpeg, png = saved(IMAGE), saved(IMAGE, "PNG")
-    for name in ("a.jpg", "a.JPEG", "a.jpe", "a.JFIF", ""):
+    for name in ("a.jpg", "a.JPEG", "a.jpe", "a.JFIF", "", "a", "table#7", "a.bin", "v1.2"):
         assert audit(jpeg, name).remarks == 0
-    for name in ("a.png", "a", "a.jpg.webp"):
+    for name in ("a.png", "a.TIF", "a.jpg.webp"):
         assert audit(jpeg, name).remarks == Remark.MISNAMED
     assert audit(png, "a.jpg").remarks == Remark.MISNAMED
 
