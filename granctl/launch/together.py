@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,6 +14,7 @@ from typing import IO
 from granctl.errors import ProcessesFailedError
 from granctl.launch.here import granctl_words, same_granctl
 from granctl.processes import end_with_parent
+from granctl.train.world import environment_of, free_port
 
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 _LOOK_S = 0.1
@@ -56,7 +56,7 @@ def run_together(number: int, arguments: Sequence[str]) -> int:
         started: list[subprocess.Popen[bytes]] = []
         stack.callback(_end, started)
         with _forwarding(started):
-            port = _free_port()
+            port = free_port()
             started.extend(  # one by one: a signal in between reaches those that are there
                 _started(rank, number, port, arguments, said[rank]) for rank in range(number)
             )
@@ -71,18 +71,10 @@ def run_together(number: int, arguments: Sequence[str]) -> int:
 def _started(
     rank: int, size: int, port: int, arguments: Sequence[str], said: IO[bytes]
 ) -> subprocess.Popen[bytes]:
-    place = {
-        "RANK": rank,
-        "WORLD_SIZE": size,
-        "LOCAL_RANK": rank,
-        "LOCAL_WORLD_SIZE": size,
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": port,
-        _PARENT: os.getpid(),
-    }
+    place = {**environment_of(rank, size, port), _PARENT: str(os.getpid())}
     return subprocess.Popen(
         [*granctl_words(), *arguments],
-        env={**os.environ, **same_granctl(), **{key: str(value) for key, value in place.items()}},
+        env={**os.environ, **same_granctl(), **place},
         stdout=None if rank == 0 else subprocess.DEVNULL,
         stderr=None if rank == 0 else said,
         process_group=0,  # the terminal's Ctrl-C reaches them from this process, once
@@ -140,13 +132,6 @@ def _end(started: Sequence[subprocess.Popen[bytes]]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as asked:
-        asked.bind(("127.0.0.1", 0))
-        port: int = asked.getsockname()[1]
-        return port
 
 
 def _told(said: IO[bytes]) -> str:

@@ -14,19 +14,9 @@ from granctl.shards.census import (
     describe_images,
     images_of_classes,
     images_of_labels,
-    read_census,
 )
 from granctl.shards.index import ShardSet
 from granctl.tree.stats import spread
-
-
-def shard_statistics(shards: ShardSet) -> dict[str, Any]:
-    """The numbers of a shard set, split by split, as `granctl shards stats --json` prints them.
-
-    Raises:
-        ManifestMismatchError: the index is damaged.
-    """
-    return describe(shards, read_census(shards))
 
 
 def describe(shards: ShardSet, found: dict[str, Census]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import random
 import signal
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from granctl.train.device import Machine
 from granctl.train.metrics import METRICS_NAME, read_metrics
 from granctl.train.pretrain import Keep, pretrain
 from granctl.train.runs import CHECKPOINTS, Run
+from granctl.train.world import environment_of, free_port
 
 _CLOCK = ("images_per_s", "waiting_frac", "memory_mb", "mfu")
 """Fields of metrics that depend on the machine and its load."""
@@ -100,9 +100,7 @@ def _run(folder: Path, spec: PretrainSpec, size: int, machine: Machine, *, kill_
         CopyFailedError: one was not killed, or another ending was not meant.
     """
     context = multiprocessing.get_context("spawn")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     started = [
         context.Process(target=_one, args=(rank, size, port, folder, spec, machine, kill_at))
         for rank in range(size)
@@ -131,9 +129,7 @@ def _one(
     from granctl.workspace import Workspace
 
     if size > 1:
-        place = {"RANK": rank, "WORLD_SIZE": size, "LOCAL_RANK": rank, "MASTER_PORT": port}
-        os.environ.update({key: str(value) for key, value in place.items()})
-        os.environ["MASTER_ADDR"] = "127.0.0.1"
+        os.environ.update(environment_of(rank, size, port))
     keep = Keep(every_steps=2)
     watched = loop.after_step(lambda step: _die() if step == kill_at else None)
     with watched:
