@@ -211,6 +211,45 @@ def bare_steps(_: Path, __: Path) -> dict[str, Any]:
     return {**took, "images": STEP_BATCH * (STEPS - WARM_STEPS)}
 
 
+def timm_steps(source: Path, _: Path) -> dict[str, Any]:
+    """The same steps of timm's parts: its reader with one worker, loader, network and optimizer."""
+    import torch
+    from timm import create_model
+    from timm.data import create_dataset, create_loader
+    from timm.optim import create_optimizer_v2
+
+    name, num_classes = sys.argv[4], int(Path(sys.argv[5]).with_suffix(".classes").read_text())
+    torch.set_num_threads(1)
+    side, cpu = 96, torch.device("cpu")
+    data = create_dataset(
+        "wds/photos", root=str(source), split="train", is_training=True, batch_size=STEP_BATCH
+    )
+    loader = create_loader(
+        data,
+        input_size=(3, side, side),
+        batch_size=STEP_BATCH,
+        is_training=True,
+        num_workers=1,
+        color_jitter=None,
+        interpolation="bilinear",
+        device=cpu,
+    )
+    of = {"img_size": side} if name.startswith("vit") else {}
+    network = create_model(name, num_classes=num_classes, **of).train()
+    optimizer = create_optimizer_v2(network, opt="adamw" if of else "sgd", lr=1e-3)
+    for step, (pixels, classes) in enumerate(loader):
+        if step == WARM_STEPS:
+            began, used = time.perf_counter(), time.process_time()
+        if step == STEPS:
+            break
+        optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(network(pixels), classes % num_classes)
+        loss.backward()
+        optimizer.step()
+    took = {"wall_s": time.perf_counter() - began, "cpu_s": time.process_time() - used}
+    return {**took, "images": STEP_BATCH * (STEPS - WARM_STEPS)}
+
+
 # --- the rest -------------------------------------------------------------------------------------
 
 
