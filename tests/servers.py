@@ -203,3 +203,12 @@ class S3Server:
 def _cut(answer: bytes) -> Iterator[bytes]:
     yield answer[: len(answer) // 2]
     raise ConnectionAbortedError("cut on demand")
+
+
+def request(server: S3Server, method: str, path: str) -> bytes:
+    """One plain request."""
+    import urllib3
+
+    answer = urllib3.request(method, f"{server.url}{path}")
+    assert answer.status < 300, answer.data
+    return answer.data

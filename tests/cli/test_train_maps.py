@@ -115,3 +115,30 @@ def test_resume_check_finds_every_map_of_a_run(granctl, given, tmp_path, maps, w
     run = granctl("pretrain", *given, *_maps(tmp_path, *maps)).path
     options = ("--shards", given[1], "--kills", 1, "--steps", 4, "--json")
     assert granctl("resume-check", run, *options).json["same"]
+
+
+def test_classes_of_single_images_are_learned(granctl, given, tmp_path, shapes_folder):
+    """A map keyed by checksums: random classes of images, so the labels say nothing of them."""
+    leaf = tmp_path / "leaf.parquet"
+    drawn = ("--random", "--like", leaf, "--per-image", "--shards", shapes_folder)
+    labels = granctl("tree", "cut", *drawn).path
+    found = granctl("pretrain", *given, "--labels", labels, "--json").json
+    assert (found["images"], found["classes_present"], found["made"]) == (48, 4, True)
+    single = granctl("tree", "cut", "--per-image", "--shards", shapes_folder).path
+    found = granctl("pretrain", *given, "--labels", single, "--json").json
+    assert (found["images"], found["classes_present"]) == (48, 48)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_shards_in_a_bucket_train_as_those_of_a_folder(
+    granctl, given, tmp_path, shapes_folder, s3, workers
+):
+    """The same metrics, as a stream, in this process and by a worker."""
+    granctl("shards", "upload", "s3://bucket/shapes", "--shards", shapes_folder)
+    ways = ("--labels", tmp_path / "leaf.parquet", "--workers", workers, "--json")
+    here = granctl("pretrain", *given, *ways, "--out", tmp_path / "here").json
+    given = ("--shards", "s3://bucket/shapes", *given[2:])
+    there = granctl("pretrain", *given, *ways, "--out", tmp_path / "there").json
+    assert there["made"]
+    assert there["train_loss"] == here["train_loss"]
+    assert there["held_out"] == here["held_out"]

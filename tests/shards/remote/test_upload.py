@@ -8,13 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from servers import S3Server, every
+from servers import S3Server, every, request
 
 from granctl.errors import (
     BadUrlError,
@@ -33,44 +32,6 @@ from granctl.shards.remote.shardset import open_remote
 from granctl.shards.remote.upload import upload_shards
 
 URL = "s3://bucket/sets/shapes"
-
-
-@pytest.fixture(scope="session")
-def s3_session() -> Iterator[S3Server]:
-    """One S3 server for all tests."""
-    pytest.importorskip("moto", reason="moto's server is not installed")
-    server = S3Server()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def s3(s3_session: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> S3Server:
-    """The server with one empty bucket, `bucket`; credentials are in the environment."""
-    for name, value in {
-        "AWS_ENDPOINT_URL_S3": s3_session.url,
-        "AWS_ACCESS_KEY_ID": "key",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_CONFIG_FILE": str(tmp_path / "none"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
-        "GRANCTL_CACHE": str(tmp_path / "cache"),
-    }.items():
-        monkeypatch.setenv(name, value)
-    s3_session.forget()
-    request(s3_session, "POST", "/moto-api/reset")
-    request(s3_session, "PUT", "/bucket")
-    s3_session.forget()
-    return s3_session
-
-
-def request(server: S3Server, method: str, path: str) -> bytes:
-    """One plain request."""
-    import urllib3
-
-    answer = urllib3.request(method, f"{server.url}{path}")
-    assert answer.status < 300, answer.data
-    return answer.data
 
 
 def quick(tmp_path: Path, **fields: Any) -> RemoteSpec:
