@@ -7,6 +7,7 @@ import typer
 from granctl.cli import (
     data,
     demo,
+    embed,
     report,
     reproduce,
     resumecheck,
@@ -17,6 +18,7 @@ from granctl.cli import (
     shards_verify,
     sweep,
     train,
+    transfer,
     tree,
     tree_compare,
     tree_draw,
@@ -33,7 +35,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.command("demo")(demo.demo)
-app.command("embed")(train.embed)
+app.command("embed")(embed.embed)
 app.command("pretrain")(train.pretrain)
 app.add_typer(train.recipes, name="recipes")
 app.command("report")(report.report)
@@ -45,7 +47,7 @@ shards.app.add_typer(shards_relabel.app)
 shards.app.add_typer(shards_remote.app)
 shards.app.add_typer(shards_verify.app)
 app.add_typer(sweep.app, name="sweep")
-app.command("transfer")(train.transfer)
+app.command("transfer")(transfer.transfer)
 app.add_typer(tree.app, name="tree")
 tree.app.add_typer(tree_compare.app)
 tree.app.add_typer(tree_draw.app)

@@ -67,3 +67,6 @@ Source = Annotated[
     str | None,
     typer.Option("--source", help="A folder of images, or the name of a data set."),
 ]
+RunFolder = Annotated[
+    Path | None, typer.Option("--run", help="A run of `granctl pretrain` (default: newest).")
+]

@@ -1,18 +1,16 @@
-"""`granctl pretrain`, `embed`, `transfer` and `recipes`: train, embed, judge."""
+"""`granctl pretrain` and `granctl recipes`: a training, and what it is."""
 
 from __future__ import annotations
 
 import os
 import sys
-from enum import StrEnum
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from granctl.cli.buildoptions import takes
 from granctl.cli.launchoptions import TrainingLaunch, check_alone, training_options
-from granctl.cli.options import Json, Out, Quiet, Seed, Shards, WorkspaceFolder
+from granctl.cli.options import Json, Out, Quiet, WorkspaceFolder
 from granctl.cli.trainoptions import (
     ComputingOptions,
     KeepOptions,
@@ -28,16 +26,6 @@ from granctl.launch.together import is_started, run_together, stay_with_parent
 from granctl.train.world import place_of
 
 recipes = typer.Typer(help="What a training is: named, cited recipes.", no_args_is_help=True)
-
-RunFolder = Annotated[
-    Path | None, typer.Option("--run", help="A run of `granctl pretrain` (default: newest).")
-]
-
-
-class _Method(StrEnum):
-    finetune = "finetune"
-    linear = "linear"
-    scratch = "scratch"
 
 
 @takes(pretrain_options, keep_options, machine_options, computing_options, training_options)
@@ -75,74 +63,6 @@ def pretrain(
     else:
         on, kept = Machine(**machine.fields, **computing.fields), Keep(**keep.fields)
         session.emit(pretrain(session.workspace, spec, out, session.progress, on, kept))
-
-
-@takes(machine_options)
-def embed(
-    machine: MachineOptions,
-    run: RunFolder = None,
-    shards: Shards = None,
-    split: Annotated[str, typer.Option(help="Of the shard set: train, val or test.")] = "train",
-    out: Out = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    workspace: WorkspaceFolder = None,
-) -> None:
-    """Write what a run's network sees in every image, as a Parquet file of features."""
-    from granctl.cli.console import Session
-    from granctl.train.device import Machine
-    from granctl.train.embed import embed
-
-    session = Session(workspace, as_json=json, quiet=quiet)
-    run = session.given_or_newest(run, "run")
-    shards = session.given_or_newest(shards, "shards")
-    space, progress = session.workspace, session.progress
-    session.emit(embed(space, run, shards, split, out, progress, Machine(**machine.fields)))
-
-
-@takes(machine_options)
-def transfer(
-    machine: MachineOptions,
-    run: RunFolder = None,
-    target: Annotated[
-        str,
-        typer.Option(
-            help="NAME[@CUT]: embedded, a name of `granctl data list`, a folder or a shard set;"
-            " CUT is leaf, depth-D or level-K."
-        ),
-    ] = "embedded",
-    target_shards: Annotated[Path | None, typer.Option(help="In place of --target.")] = None,
-    target_labels: Annotated[Path | None, typer.Option(help="With --target-shards.")] = None,
-    method: Annotated[
-        _Method, typer.Option(help="The whole network, a head alone, or no pretraining.")
-    ] = _Method.finetune,
-    per_class: Annotated[
-        int | None, typer.Option(help="Labelled images a class (default: all).")
-    ] = None,
-    steps: Annotated[int | None, typer.Option(help="(default: the recipe's).")] = None,
-    recipe: Annotated[str | None, typer.Option(help="For --method scratch without a run.")] = None,
-    set_: Settings = None,
-    seed: Seed = 0,
-    out: Out = None,
-    json: Json = False,
-    quiet: Quiet = False,
-    workspace: WorkspaceFolder = None,
-) -> None:
-    """Train on a target's labelled images and score its held-out ones, each once."""
-    from granctl.cli.console import Session
-    from granctl.train import transferspec as asked
-    from granctl.train.device import Machine
-    from granctl.train.transfer import TransferSpec, transfer
-
-    session = Session(workspace, as_json=json, quiet=quiet)
-    space, progress = session.workspace, session.progress
-    if run is None and method != _Method.scratch:
-        run = session.given_or_newest(run, "run")
-    how = asked.recipe_of_options(method, run, recipe, set_ or [], progress)
-    on = asked.target_of_options(space, target, target_shards, target_labels, progress)
-    budget: dict[str, Any] = {"per_class": per_class, "steps": steps, "seed": seed}
-    spec = TransferSpec(target=on, method=method.value, run=run, recipe=how, **budget)
-    session.emit(transfer(space, spec, out, progress, Machine(**machine.fields)))
 
 
 @recipes.command("list")
