@@ -11,16 +11,21 @@ import typer
 from granctl.cli.buildoptions import takes
 from granctl.cli.options import Json, Out, Quiet, RunFolder, Seed, WorkspaceFolder
 from granctl.cli.trainoptions import MachineOptions, Settings, machine_options
+from granctl.cli.transferoptions import MethodOptions, method_options
 
 
 class _Method(StrEnum):
     finetune = "finetune"
     linear = "linear"
+    fewshot = "fewshot"
+    knn = "knn"
+    grouped = "grouped"
     scratch = "scratch"
 
 
-@takes(machine_options)
+@takes(method_options, machine_options)
 def transfer(
+    how: MethodOptions,
     machine: MachineOptions,
     run: RunFolder = None,
     target: Annotated[
@@ -33,7 +38,11 @@ def transfer(
     target_shards: Annotated[Path | None, typer.Option(help="In place of --target.")] = None,
     target_labels: Annotated[Path | None, typer.Option(help="With --target-shards.")] = None,
     method: Annotated[
-        _Method, typer.Option(help="The whole network, a head alone, or no pretraining.")
+        _Method,
+        typer.Option(
+            help="The whole network, a head alone, ridge regression on a few images, nearest"
+            " neighbours, the run's own head, or no pretraining."
+        ),
     ] = _Method.finetune,
     per_class: Annotated[
         int | None, typer.Option(help="Labelled images a class (default: all).")
@@ -47,7 +56,7 @@ def transfer(
     quiet: Quiet = False,
     workspace: WorkspaceFolder = None,
 ) -> None:
-    """Train on a target's labelled images and score its held-out ones, each once."""
+    """Measure a run by a target: its labelled images teach, its held-out ones are scored."""
     from granctl.cli.console import Session
     from granctl.train import transferspec as asked
     from granctl.train.device import Machine
@@ -57,8 +66,9 @@ def transfer(
     space, progress = session.workspace, session.progress
     if run is None and method != _Method.scratch:
         run = session.given_or_newest(run, "run")
-    how = asked.recipe_of_options(method, run, recipe, set_ or [], progress)
+    table = asked.recipe_of_options(method.value, run, recipe, set_ or [], progress)
     on = asked.target_of_options(space, target, target_shards, target_labels, progress)
-    budget: dict[str, Any] = {"per_class": per_class, "steps": steps, "seed": seed}
-    spec = TransferSpec(target=on, method=method.value, run=run, recipe=how, **budget)
+    given: dict[str, Any] = {"per_class": per_class, "steps": steps, **how.fields(method.value)}
+    who: dict[str, Any] = {"method": method.value, "run": run, "recipe": table, "seed": seed}
+    spec = TransferSpec(target=on, **who, **given)
     session.emit(transfer(space, spec, out, progress, Machine(**machine.fields)))

@@ -117,6 +117,33 @@ class NotNestedError(UserError):
         )
 
 
+class DoesNotNestError(UserError):
+    """A head none of whose classes lies in one class of the target."""
+
+    def __init__(self, source: str, target: str, split: Sequence[str], unknown: int) -> None:
+        parts = []
+        if split:
+            parts.append(f"{len(split)} lie in several ({listing(split)})")
+        if unknown:
+            parts.append(f"of {unknown} the target knows no label")
+        super().__init__(
+            f"no class of the run's labels {source} lies in one class of the target's {target}:"
+            f" {'; '.join(parts)}",
+            "take a target whose classes are coarser than the run's, or another method",
+        )
+
+
+class RunLabelsGoneError(UserError):
+    """A run whose label map is needed and is not in the workspace."""
+
+    def __init__(self, run: Path, digest: str, given: Path | None) -> None:
+        wanted = f"the label map {digest[:12]} that run {run} was pretrained on"
+        if given is None:
+            super().__init__(f"{wanted} is not in the workspace", "name its file with --run-labels")
+        else:
+            super().__init__(f"{given} is not {wanted}", "leave --run-labels out, or name that map")
+
+
 class TooFewImagesError(UserError):
     """Fewer images of a class, or in all, than were asked for."""
 

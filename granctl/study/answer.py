@@ -28,9 +28,14 @@ def source_words(point: Point) -> str:
 def setting_words(panel: Panel) -> str:
     """Target, method and budget of a panel in words."""
     how = {"finetune": "fine-tuned", "linear": "by linear probe", "scratch": "trained alone"}
+    how |= {"fewshot": "by few-shot regression", "knn": "by nearest neighbours"}
+    how |= {"grouped": "by the run's own head"}
     images = "every labelled image"
-    if panel.per_class is not None:
-        images = f"{count(panel.per_class, 'labelled image')} a class"
+    per_class = panel.per_class or max(panel.options.get("shots", [0]))
+    if panel.method == "grouped":
+        images = "no labelled image"
+    elif per_class:
+        images = f"{count(per_class, 'labelled image')} a class"
     return f"On {panel.target}, {how.get(panel.method, panel.method)} with {images}"
 
 

@@ -61,12 +61,15 @@ def draw_curves(panels: Sequence[Panel], svg: Path, png: Path) -> None:
 def panel_title(panel: Panel) -> str:
     """What a panel compares, for people: target, method, labelled images a class."""
     how = {"finetune": "fine-tuned", "linear": "linear probe", "scratch": "trained alone"}
+    how |= {"fewshot": "few-shot regression", "knn": "nearest neighbours"}
+    how |= {"grouped": "the run's own head"}
     budget = (
         "all labelled images"
         if panel.per_class is None
         else f"{panel.per_class} labelled images a class"
     )
-    return f"{panel.target}, {how.get(panel.method, panel.method)}, {budget}"
+    told = "".join(f", {key} {value}" for key, value in panel.options.items())
+    return f"{panel.target}, {how.get(panel.method, panel.method)}, {budget}{told}"
 
 
 def _draw(axes: Axes, panel: Panel) -> None:

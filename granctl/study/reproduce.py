@@ -19,16 +19,17 @@ from granctl.files import read_json, write_json
 from granctl.progress import Progress
 from granctl.provenance import plain, short
 from granctl.shards.index import ShardSet
-from granctl.study.cutmaps import find_map
 from granctl.study.results import Result, load_results
 from granctl.train.asked import PretrainSpec
 from granctl.train.maps import further_digests
+from granctl.train.ownhead import own_labels_digest
 from granctl.train.pretrain import pretrain
 from granctl.train.recipe import Recipe, recipe_of
 from granctl.train.runs import Run
 from granctl.train.targets import Target, given_target, open_target
 from granctl.train.transfer import transfer
-from granctl.train.transferspec import TransferSpec
+from granctl.train.transferspec import TransferSpec, options_of
+from granctl.tree.foundmaps import find_map
 from granctl.workspace import SPEC_NAME, Workspace
 
 RECORD_NAME = "reproduction.json"
@@ -70,7 +71,7 @@ def reproduce(
         if begin == "pretrain":
             run = _run_again(workspace, anew, run, progress)
     target = _target(workspace, result, progress)
-    recipe, steps = _training(result, run)
+    recipe, steps, options = _training(result, run)
     spec = TransferSpec(
         target=target,
         method=result["method"],
@@ -79,6 +80,8 @@ def reproduce(
         per_class=result["per_class"],
         steps=steps,
         seed=result["seed"],
+        run_labels=_run_labels(workspace, result, run),
+        **options,
     )
     again = transfer(anew, spec, None, progress)
     differing = dict(differences(result, again.details, tolerance))
@@ -143,8 +146,8 @@ def _opened(path: Path) -> Run:
         raise LostInputError("run", str(path), "granctl pretrain") from error
 
 
-def _training(result: Result, run: Path | None) -> tuple[Recipe, int]:
-    """The recipe and the steps of the transfer, as its spec.json has them resolved."""
+def _training(result: Result, run: Path | None) -> tuple[Recipe, int | None, dict[str, Any]]:
+    """Recipe, steps and options of the transfer, as its spec.json has them resolved."""
     asked = read_json(Path(result["path"]).parent / SPEC_NAME)["spec"]
     if run is not None:
         table = plain(_opened(run).recipe)
@@ -154,8 +157,19 @@ def _training(result: Result, run: Path | None) -> tuple[Recipe, int]:
         table["optimizer"] = asked["training"]["optimizer"]
         table |= dict.fromkeys(("finetune", "linear", "scratch"), asked["training"])
     table |= {"model": asked["model"], "input": asked["input"]}
-    table[result["method"]] = asked["training"]
-    return recipe_of(table, f"the recipe of {result['path']}"), asked["training"]["steps"]
+    training = asked["training"]
+    if training is not None:  # some methods train nothing
+        table[result["method"]] = training
+    steps = None if training is None else training["steps"]
+    recipe = recipe_of(table, f"the recipe of {result['path']}")
+    return recipe, steps, options_of(asked["options"])
+
+
+def _run_labels(workspace: Workspace, result: Result, run: Path | None) -> Path | None:
+    """The label map of the run, for a method that reads the run's own head."""
+    if result["method"] != "grouped" or run is None:
+        return None
+    return find_labels(workspace, own_labels_digest(_opened(run)))
 
 
 def _target(workspace: Workspace, result: Result, progress: Progress) -> Target:

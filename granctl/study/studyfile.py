@@ -27,6 +27,7 @@ from granctl import spec
 from granctl.errors import OutputExistsError, UnknownStudyError
 from granctl.files import write_bytes
 from granctl.provenance import digest, plain
+from granctl.train.transferspec import Method
 
 SCHEMA = 1
 STUDIES = Path(__file__).parent.parent / "studies"
@@ -133,7 +134,11 @@ class Study:
     targets: tuple[str, ...]
     """NAME[@CUT] as `granctl transfer --target` takes it; `source@CUT` is the study's own shards
     under a cut of the study."""
-    methods: tuple[str, ...] = ("finetune",)
+    methods: tuple[Method, ...] = ("finetune",)
+    """As `granctl transfer --method`; none of them scratch, which has a key of its own."""
+    options: dict = field(default_factory=dict)  # type: ignore[type-arg]
+    """Options of the methods that differ, each for the methods that take it: shots, draws, ridge,
+    k, temperature, lengths, held_out; and a table `tries` of lists."""
     per_class: tuple[int, ...] = (0,)
     """Labelled images a class of the targets; 0: all."""
     steps: int | None = None
@@ -157,6 +162,8 @@ class Study:
             found.append("seeds: each once, at least one")
         if SEED_OF_FEATURES in self.seeds:
             found.append(f"seeds: {SEED_OF_FEATURES} belongs to the runs that features come from")
+        if "scratch" in self.methods:
+            found.append('methods: scratch has a key of its own: scratch = "same-steps"')
         some = ("cut", "targets", "methods", "per_class")
         return found + [
             f"{key}: at least one was expected" for key in some if not getattr(self, key)

@@ -19,6 +19,7 @@ from granctl.study.cells import Cell
 from granctl.study.cutspec import CutSpec
 from granctl.study.studyfile import SEED_OF_FEATURES, CutTable, Study, flat
 from granctl.train.recipe import Recipe, load_recipe
+from granctl.train.transferspec import TRAINS, Method, options_of, takes
 from granctl.tree.cutname import cut_name
 
 STAGES = ("taxonomy", "shards", "cut", "pretrain", "embed", "transfer")
@@ -163,6 +164,10 @@ class _Maker:
             if name == _SOURCE and not cut_name_:
                 found.append(f"targets: {target!r} names no cut; such as source@{known[0]}")
         own = any(cut.table.images for cut in self.cuts.values())
+        try:
+            options_of(self.study.options)
+        except SpecError as error:
+            found.append(error.message)
         if self.study.equal == "steps" and own and not self.study.images:
             found.append("equal: steps want images = N for the whole study")
         return found + self._circles()
@@ -185,7 +190,10 @@ class _Maker:
         for target in self.study.targets:
             for method in self.study.methods:
                 for per_class in self.study.per_class:
-                    params = {"method": method, "recipe": None, "steps": self.study.steps}
+                    options = self._options(method)
+                    says = method in TRAINS and not options.get("lengths")
+                    params: dict[str, Any] = {"method": method, "recipe": None, "options": options}
+                    params["steps"] = self.study.steps if says else None
                     name = f"{cut.name}.s{seed}.{_goal(target, method, per_class)}"
                     self._measure(name, target, per_class, seed, params, {"run": run})
 
@@ -209,6 +217,11 @@ class _Maker:
         alone = self.recipe.scratch
         seen = self.recipe.epochs * self.study.images
         return (self.study.steps or self.recipe.finetune.steps) + -(-seen // alone.batch_size)
+
+    def _options(self, method: Method) -> dict[str, Any]:
+        """Those of the study that the method takes."""
+        given = options_of(self.study.options)
+        return {name: value for name, value in given.items() if takes(method, name)}
 
     def _measure(
         self,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean, stdev
 from typing import Any
 
@@ -50,7 +51,7 @@ class Point:
     family: str
     """taxonomy, clusters, random or target alone; any other method is its own family."""
     method: str
-    """finetune, linear or scratch."""
+    """As `granctl transfer --method`."""
     classes_present: float | None
     """Pretraining classes that had images, the mean over seeds; None for the target alone."""
     classes_total: int | None
@@ -77,6 +78,8 @@ class Panel:
     per_class: int | None
     setting: Mapping[str, Any]
     """recipe, images_seen (of pretraining) and steps (of the transfer), shared by its points."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Of the method, shared by its points: shots, k and so on."""
     points: tuple[Point, ...]
     """By number of classes, then name; the target alone last."""
     finest: str | None
@@ -153,11 +156,13 @@ def summarise(results: Sequence[Result]) -> tuple[Panel, ...]:
         if source is None:
             alone[budget].append(result)
         else:
-            setting = (source.get("recipe"), source.get("images_seen"), result.get("steps"))
+            options = json.dumps(_options(result), sort_keys=True)
+            pretrained = (source.get("recipe"), source.get("images_seen"))
+            setting = (*pretrained, result.get("steps"), options)
             groups[(*budget, result["method"], *setting)].append(result)
     covered = {key[:2] for key in groups}
     for budget in alone.keys() - covered:
-        groups[(*budget, "scratch", None, None, None)] = []
+        groups[(*budget, "scratch", None, None, None, "{}")] = []
     panels = [_panel(key, group, alone[key[:2]]) for key, group in groups.items()]
     return tuple(sorted(panels, key=_panel_order))
 
@@ -176,7 +181,7 @@ def _panel_order(panel: Panel) -> tuple[Any, ...]:
 
 
 def _panel(key: tuple[Any, ...], group: Sequence[Result], alone: Sequence[Result]) -> Panel:
-    target, per_class, method, recipe, images_seen, steps = key
+    target, per_class, method, recipe, images_seen, steps, options = key
     by_cut: dict[tuple[Any, ...], list[Result]] = defaultdict(list)
     for result in group:
         source = result["source"]
@@ -204,6 +209,7 @@ def _panel(key: tuple[Any, ...], group: Sequence[Result], alone: Sequence[Result
         method=method,
         per_class=per_class,
         setting={"recipe": recipe, "images_seen": images_seen, "steps": steps},
+        options=json.loads(options),
         points=tuple(points),
         finest=finest[0] if finest else None,
         coarsest=coarsest[0] if coarsest else None,
@@ -262,13 +268,24 @@ def by_seed(results: Sequence[Result]) -> dict[int, float]:
 def _check_measured_alike(results: Sequence[Result]) -> None:
     first: dict[str, Result] = {}
     for result in results:
-        other = first.setdefault(result["target"], result)
-        for field in _MEASURED_ALIKE:
-            if result.get(field) != other.get(field):
+        own_head = json.dumps(_options(result)) if result["method"] == "grouped" else ""
+        other = first.setdefault(result["target"] + own_head, result)
+        for key in _MEASURED_ALIKE:
+            if result.get(key) != other.get(key):
                 raise MixedResultsError(
-                    f"target {result['target']}: {field} is {other.get(field)} in"
-                    f" {other['path']} and {result.get(field)} in {result['path']}"
+                    f"target {result['target']}: {key} is {other.get(key)} in"
+                    f" {other['path']} and {result.get(key)} in {result['path']}"
                 )
+
+
+def _options(result: Result) -> dict[str, Any]:
+    """What results of one panel share beside the setting.
+
+    A run's own head answers for some of the target's classes, and is compared with heads that are
+    scored on as many images.
+    """
+    scored = {"images": result["n"]} if result["method"] == "grouped" else {}
+    return {**(result.get("options") or {}), **scored}
 
 
 def _check_seeds_differ(results: Sequence[Result], cut: str) -> None:

@@ -90,6 +90,7 @@ def transfer_to(
     per_class: int | None,
     steps: int | None,
     recipe: Recipe | None = None,
+    options: Mapping[str, Any] | None = None,
     run: Path | None = None,
     shards: Path | None = None,
     labels: Path | None = None,
@@ -107,5 +108,6 @@ def transfer_to(
         per_class=per_class,
         steps=steps,
         seed=seed,
+        **(options or {}),
     )
     return transfer(workspace, spec, None, progress)

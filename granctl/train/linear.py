@@ -1,59 +1,177 @@
-"""A linear head on frozen features: the images are shown to the network once, then rows suffice."""
+"""A linear head on frozen features: each image is shown once, then a grid of heads is trained.
+
+The best head of the grid is chosen on a part of the training images that was held out; a head of
+its rate and decay is then trained on all training images, and that one is scored.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from granctl.shards.order import permuted
-from granctl.train.batches import Piece
-from granctl.train.images import Batch
-from granctl.train.recipe import Augment
+from granctl.errors import NonFiniteLossError
+from granctl.train.batches import num_batches
+from granctl.train.headgrid import Heads, Knobs, judge_heads, train_heads
+from granctl.train.holdout import hold_out
+from granctl.train.lesson import Answer, Batches, Lesson
+from granctl.train.metrics import METRICS_NAME, MetricsLog
+from granctl.train.objective import loss_kind
+from granctl.train.recipe import Probe
+
+_RATES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+_DECAYS = (0.0, 0.01, 0.1, 1.0, 10.0)
+_ROWS = 65_536
+_TESTED = 4096
+_LEAST_STEPS = 1000
 
 
-class FeatureRows:
-    """Features of images as training data; `training` as `Images` has it."""
+def linear(lesson: Lesson, folder: Path, _identity: str) -> Answer:
+    """Trains heads on the features of the target's images.
 
-    def __init__(self, matrix: NDArray[np.float32]) -> None:
-        self._matrix = matrix
+    Raises:
+        NonFiniteLossError: the chosen head's loss went out of range.
+    """
+    training = cast(Probe, lesson.training)
+    network = lesson.body().to(lesson.device)
+    train = lesson.features(network, "train", lesson.train)
+    test = lesson.features(network, lesson.held_out, lesson.test)
+    standardise(train, test)
+    knobs = grid(training)
+    chosen, selection = _choose(lesson, training, train, knobs)
+    log = MetricsLog(folder / METRICS_NAME)
+    log.cut_back(0)
 
-    def __len__(self) -> int:
-        return len(self._matrix)
+    def told(step: int, losses: list[float]) -> None:
+        if losses:
+            log.write(step=step, loss=losses[0])
 
-    def training(
-        self,
-        pieces: Iterable[Piece],
-        augment: Augment,  # noqa: ARG002  # features cannot be augmented
-        seed: int,
-    ) -> Iterator[Batch]:
-        """The rows of some pieces, in random order within each epoch."""
-        import torch
-
-        for piece in pieces:
-            images = permuted(piece.positions, len(self), seed, piece.epoch)
-            yield Batch(torch.from_numpy(self._matrix[images]), images, piece)
-
-
-def zero_head(num_features: int, num_classes: int) -> Any:
-    """A linear layer of zeros: logistic regression has one optimum, and starts from none."""
-    from torch import nn
-
-    head = nn.Linear(num_features, num_classes)
-    nn.init.zeros_(head.weight)
-    nn.init.zeros_(head.bias)
-    return head
+    kind = loss_kind("auto", lesson.train)
+    heads = train_heads(
+        train, lesson.train, kind, [chosen], training, lesson.seed, lesson.device, told
+    )
+    if not np.isfinite(heads.losses[0]):
+        raise NonFiniteLossError(training.steps, training.steps)
+    epochs, rest = divmod(training.steps, num_batches(len(lesson.train), training.batch_size))
+    seen = epochs * len(lesson.train)
+    seen += len(lesson.train) * rest // num_batches(len(lesson.train), training.batch_size)
+    return Answer(
+        batches=_said(heads, test, lesson),
+        test=lesson.test,
+        steps=training.steps,
+        images_seen=seen,
+        train_loss=heads.losses[0],
+        fields={"selection": selection},
+    )
 
 
-def standardised(
-    train: NDArray[np.float32], others: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Both matrices with each column's mean over `train` at 0 and its deviation at 1.
+def grid(training: Probe) -> list[Knobs]:
+    """Rate and decay of every head that is tried: each rate with each decay.
+
+    Where the recipe lists none, they are multiples of the optimizer's own.
+
+    Example:
+        >>> from granctl.train.recipe import load_recipe
+        >>> len(grid(load_recipe("embedded-resnet").linear))
+        40
+    """
+    own = training.optimizer
+    rates = training.rates or tuple(times * own.lr for times in _RATES)
+    decays = training.decays
+    if decays is None:
+        decays = tuple(dict.fromkeys(times * own.weight_decay for times in _DECAYS))
+    return [Knobs(float(f"{lr:.6g}"), float(f"{d:.6g}")) for lr, d in product(rates, decays)]
+
+
+def steps_of_heads(training: Probe, num_images: int) -> int:
+    """Steps of a training of heads: the recipe's, where they are not too many passes.
+
+    More than `most_epochs` passes over the images are not taken, unless they are 1,000 steps or
+    fewer: so heads cost little beside the features, whatever the number of images.
+    """
+    of_epoch = num_batches(num_images, training.batch_size)
+    return min(training.steps, max(training.most_epochs * of_epoch, _LEAST_STEPS))
+
+
+def standardise(train: NDArray[np.float32], *others: NDArray[np.float32]) -> None:
+    """Changes matrices in place: each column's mean over `train` becomes 0, its deviation 1.
 
     So one learning rate fits the features of any network. A column that never changes becomes 0.
+
+    Args:
+        train: shape (N, F).
+        others: shape (any, F).
     """
-    mean, sd = train.mean(0), train.std(0)
+    parts = [train[i : i + _ROWS] for i in range(0, len(train), _ROWS)]
+    mean = sum(part.sum(0, dtype=np.float64) for part in parts) / len(train)
+    variance = sum(((part - mean) ** 2).sum(0) for part in parts) / len(train)
+    sd = np.sqrt(variance)
     scale = np.where(sd > 1e-6, 1 / np.maximum(sd, 1e-6), 0.0).astype(np.float32)
-    return (train - mean) * scale, (others - mean) * scale
+    for matrix in (train, *others):
+        np.subtract(matrix, mean.astype(np.float32), out=matrix)
+        np.multiply(matrix, scale, out=matrix)
+
+
+def _choose(
+    lesson: Lesson, training: Probe, features: NDArray[np.float32], knobs: list[Knobs]
+) -> tuple[Knobs, dict[str, Any]]:
+    """The knobs whose head is best on held-out training images, and what was tried.
+
+    The best: by top-1, then by the loss, then the first of the grid.
+    """
+    parts = hold_out(lesson.train, lesson.spec.held_out, lesson.seed)
+    record: dict[str, Any] = {"held_out": parts.record(), "on": "training images"}
+    if len(knobs) == 1 or not len(parts.held):
+        chosen = knobs[0] if len(knobs) == 1 else _own(training)
+        why = "one pair of values" if len(knobs) == 1 else "every class has one image"
+        record |= {"tried": [], "chosen": _values(chosen), "why": why}
+        record["held_out"]["images"] = 0
+        return chosen, record
+    told = _progress_of(lesson, training.steps, len(knobs))
+    kind = loss_kind("auto", lesson.train)
+    fit = lesson.train.only(parts.fit)
+    heads = train_heads(
+        features[parts.fit], fit, kind, knobs, training, lesson.seed, lesson.device, told
+    )
+    lesson.progress.finish()
+    held = lesson.train.only(parts.held)
+    found = judge_heads(heads, features[parts.held], held, kind, lesson.device)
+    best = min(range(len(knobs)), key=lambda i: (-found[i][0], found[i][1], i))
+    if not np.isfinite(found[best][1]):
+        raise NonFiniteLossError(training.steps, training.steps)
+    tried = [
+        {**_values(each), "top1": top1, "loss": loss if np.isfinite(loss) else None}
+        for each, (top1, loss) in zip(knobs, found, strict=True)
+    ]
+    return knobs[best], record | {"tried": tried, "chosen": tried[best], "why": "best top1"}
+
+
+def _own(training: Probe) -> Knobs:
+    return Knobs(training.optimizer.lr, training.optimizer.weight_decay)
+
+
+def _values(knobs: Knobs) -> dict[str, Any]:
+    return {"optimizer.lr": knobs.lr, "optimizer.weight_decay": knobs.decay}
+
+
+def _progress_of(lesson: Lesson, steps: int, num: int) -> Callable[[int, list[float]], None]:
+    lesson.progress.start(f"{num} heads: {lesson.label}", steps, "steps")
+
+    def told(_step: int, _losses: list[float]) -> None:
+        lesson.progress.advance(1)
+
+    return told
+
+
+def _said(heads: Heads, test: NDArray[np.float32], lesson: Lesson) -> Batches:
+    import torch
+
+    for begin in range(0, len(test), _TESTED):
+        part = test[begin : begin + _TESTED]
+        with torch.inference_mode():
+            logits = heads.logits(torch.from_numpy(part).to(lesson.device), 0)
+        yield logits.cpu().numpy(), np.arange(begin, begin + len(part))

@@ -159,6 +159,31 @@ class Transfer:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Probe(Transfer):
+    """How linear heads are trained on frozen features: a grid of them, see train/linear.py."""
+
+    rates: tuple[float, ...] | None = None
+    """Learning rates that are tried; None: .03 to 100 times the optimizer's, eight of them."""
+    decays: tuple[float, ...] | None = None
+    """Weight decays that are tried with each rate; None: 0, .01, .1, 1 and 10 times the
+    optimizer's."""
+    most_epochs: int = 100
+    """Passes over the images at the most, where they are more than 1,000 steps; `--steps` stands
+    above it."""
+
+    def faults(self) -> list[str]:
+        """What the types cannot say."""
+        found = [*Transfer.faults(self), *_not_positive(self, "most_epochs")]
+        if self.rates is not None and (not self.rates or min(self.rates) <= 0):
+            found.append("rates: positive numbers were expected, at least one")
+        if self.decays is not None and (not self.decays or min(self.decays) < 0):
+            found.append("decays: numbers from 0 were expected, at least one")
+        if self.clip is not None:
+            found.append("clip: gradients of heads are not clipped")
+        return found
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
     """A whole training: pretraining, and the three ways to train on a target."""
 
@@ -196,7 +221,7 @@ class Recipe:
     """The whole network, with a new head that starts at zero."""
     scratch: Transfer
     """The same network from random weights."""
-    linear: Transfer
+    linear: Probe
     """A new head on frozen features."""
 
     def faults(self) -> list[str]:

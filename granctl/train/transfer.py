@@ -1,4 +1,4 @@
-"""What a representation is worth on a target: fine-tuned, under a linear head, or none at all.
+"""What a representation is worth on a target, by any method: what is asked, made, and recorded.
 
 results/<target>-<method>-<digest>/
   spec.json, metrics.jsonl
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,20 @@ from granctl.files import read_json, write_json
 from granctl.progress import Progress
 from granctl.provenance import digest, plain, provenance
 from granctl.train.device import Machine, open_device, precision, threads
+from granctl.train.evaluate import Scores
+from granctl.train.fewshot import fewshot
+from granctl.train.grouped import grouped
 from granctl.train.images import resolved
+from granctl.train.knn import knn
 from granctl.train.labelling import label_images
-from granctl.train.recipe import Transfer
-from granctl.train.runs import CHECKPOINTS, Run
+from granctl.train.lesson import Answer, Lesson
+from granctl.train.linear import linear, steps_of_heads
+from granctl.train.ownhead import own_head
+from granctl.train.recipe import Probe, Recipe, Transfer
+from granctl.train.runs import Run
 from granctl.train.shots import few_of_each_class
-from granctl.train.taught import Lesson, Outcome, taught
-from granctl.train.transferspec import TransferSpec
+from granctl.train.taught import candidates, checkpoints, whole_network
+from granctl.train.transferspec import TABLE_OF_METHOD, TRAINS, Method, TransferSpec
 from granctl.workspace import Artefact, Workspace, begin_folder, finish_folder, folder_state
 
 __all__ = ["TransferSpec", "transfer"]
@@ -33,6 +40,15 @@ __all__ = ["TransferSpec", "transfer"]
 SCHEMA = 1
 RESULT_NAME = "result.json"
 TRAIN = "train"
+METHODS: Mapping[Method, Callable[[Lesson, Path, str], Answer]] = {
+    "finetune": whole_network,
+    "linear": linear,
+    "fewshot": fewshot,
+    "knn": knn,
+    "grouped": grouped,
+    "scratch": whole_network,
+}
+"""Each is given the lesson, the result's folder and its identity."""
 
 
 def transfer(
@@ -42,11 +58,14 @@ def transfer(
     progress: Progress,
     machine: Machine | None = None,
 ) -> Artefact:
-    """Trains on the target's labelled images and scores its held-out ones, each once.
+    """Measures a run, or none, by the held-out images of a target, each once.
 
     Raises:
         BadOptionError: options that contradict each other.
-        TooFewImagesError: a class has fewer images than `per_class`.
+        TooFewImagesError: a class has fewer images than `per_class` or shots, or there are fewer
+            than neighbours.
+        DoesNotNestError: `grouped`, and no class of the run lies in one of the target.
+        RunLabelsGoneError: `grouped`, and the run's label map is not there.
         NoSuchSplitError: the target has no training or no held-out images.
         NonFiniteLossError: the loss went out of range.
         OutputExistsError: `out` holds something else.
@@ -55,7 +74,7 @@ def transfer(
     spec.check()
     machine = machine or Machine()
     run = Run.open(spec.run) if spec.run is not None else None
-    lesson = _lesson(spec, run, machine, progress)
+    lesson = _lesson(workspace, spec, run, machine, progress)
     inputs = {
         "target_shards": lesson.shards.digest,
         "target_labels": spec.target.labels.digest,
@@ -76,10 +95,11 @@ def transfer(
     with making_alone(folder, progress), threads(machine):
         if folder_state(folder, identity) == "whole":
             return _found(folder, identity)
-        outcome = taught(lesson, folder, identity, _body(lesson, run, progress))
+        answer = METHODS[spec.method](lesson, folder, identity)
+        scores = lesson.judged(answer.batches, answer.test)
         source = _source(run) if spec.method != "scratch" else None
         details = {
-            **_measured(spec, lesson, outcome),
+            **_measured(spec, lesson, answer, scores),
             "run": str(spec.run.absolute()) if spec.run and source else None,
             "source": source,
             "inputs": inputs,
@@ -87,7 +107,8 @@ def transfer(
         }
         path = folder / RESULT_NAME
         result = Artefact(kind="result", path=path, digest=identity, made=True, details=details)
-        shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+        for place in checkpoints(folder):
+            shutil.rmtree(place, ignore_errors=True)
         write_json(path, result.record())
         finish_folder(folder, {"kind": "result", "schema": SCHEMA, "digest": identity})
     return result
@@ -101,7 +122,13 @@ def _found(folder: Path, identity: str) -> Artefact:
     return Artefact(kind="result", path=path, digest=identity, made=False, details=details)
 
 
-def _lesson(spec: TransferSpec, run: Run | None, machine: Machine, progress: Progress) -> Lesson:
+def _lesson(
+    workspace: Workspace,
+    spec: TransferSpec,
+    run: Run | None,
+    machine: Machine,
+    progress: Progress,
+) -> Lesson:
     """The target's images and the training, looked up and checked."""
     recipe = spec.recipe
     if recipe is None:
@@ -109,25 +136,34 @@ def _lesson(spec: TransferSpec, run: Run | None, machine: Machine, progress: Pro
         recipe = run.recipe
     shards = spec.target.shards
     held_out = shards.held_out
-    train = label_images(shards, TRAIN, spec.target.labels)
+    # What is not trained needs no training images: those that are scored say which classes occur.
+    alone = spec.method == "grouped" and TRAIN not in shards.splits
+    first = held_out if alone else TRAIN
+    train = label_images(shards, first, spec.target.labels)
     test = label_images(shards, held_out, spec.target.labels, train.class_ids)
     if test.dropped:
         progress.note(f"{test.dropped} {held_out} images have no class and are not scored")
     if spec.per_class is not None:
         train = train.only(few_of_each_class(train, spec.per_class, spec.seed))
-    training: Transfer = getattr(recipe, spec.method)
-    recipe = recipe.at_resolution(training.resolution)
-    augment = training.augment or recipe.augment
-    steps = spec.steps or training.steps
+    training = _training(recipe, spec, len(train))
+    if TABLE_OF_METHOD[spec.method] is not None:
+        recipe = recipe.at_resolution(training.resolution)
+    recipe = dataclasses.replace(recipe, input=resolved(recipe.input, shards, first))
+    head = None
+    if spec.method == "grouped":
+        assert run is not None  # checked
+        head = own_head(run, workspace, spec.run_labels)
+    candidates(training, spec.tries)  # values that cannot be are told now
     return Lesson(
+        spec=spec,
         shards=shards,
         held_out=held_out,
         train=train,
         test=test,
-        recipe=dataclasses.replace(recipe, input=resolved(recipe.input, shards, TRAIN)),
-        training=dataclasses.replace(training, augment=augment, steps=steps),
-        method=spec.method,
-        seed=spec.seed,
+        recipe=recipe,
+        training=training,
+        head=head,
+        body=lambda: _body(spec, recipe, run, train.num_classes, progress),
         machine=machine,
         progress=progress,
         label=f"{spec.method} on {spec.target.name} seed {spec.seed}",
@@ -140,39 +176,54 @@ def _asked(spec: TransferSpec, lesson: Lesson) -> dict[str, Any]:
         "method": spec.method,
         "per_class": spec.per_class,
         "seed": spec.seed,
-        "training": plain(lesson.training),
+        "options": spec.options,
+        "training": plain(lesson.training) if spec.method in TRAINS else None,
         "model": plain(lesson.recipe.model),
         "input": plain(lesson.recipe.input),
     }
 
 
-def _body(lesson: Lesson, run: Run | None, progress: Progress) -> Any:
+def _training(recipe: Recipe, spec: TransferSpec, num_images: int) -> Transfer:
+    """The table of the method with augmentation and steps filled in."""
+    training: Transfer = getattr(recipe, TABLE_OF_METHOD[spec.method] or "linear")
+    steps = max(spec.lengths, default=spec.steps or training.steps)
+    if isinstance(training, Probe) and spec.steps is None:
+        steps = steps_of_heads(training, num_images)
+    augment = training.augment or recipe.augment
+    return dataclasses.replace(training, augment=augment, steps=steps)
+
+
+def _body(
+    spec: TransferSpec, recipe: Recipe, run: Run | None, num_classes: int, progress: Progress
+) -> Any:
     """The network to start from, before it gets its new head."""
     from granctl.train import models
 
-    if lesson.method != "scratch":
+    side = recipe.input.resolution
+    if spec.method != "scratch":
         assert run is not None  # checked
         network = run.network(progress)
-        side = lesson.recipe.input.resolution
         return (
             network if side == run.recipe.input.resolution else models.at_resolution(network, side)
         )
     return models.build(
-        lesson.recipe.model,
-        channels=lesson.recipe.input.channels or 3,
-        resolution=lesson.recipe.input.resolution,
-        num_classes=lesson.train.num_classes,
-        seed=lesson.seed,
+        recipe.model,
+        channels=recipe.input.channels or 3,
+        resolution=side,
+        num_classes=num_classes,
+        seed=spec.seed,
     )
 
 
-def _measured(spec: TransferSpec, lesson: Lesson, outcome: Outcome) -> Mapping[str, Any]:
+def _measured(
+    spec: TransferSpec, lesson: Lesson, answer: Answer, scores: Scores
+) -> Mapping[str, Any]:
     device = open_device(lesson.machine)
     return {
-        "top1": outcome.scores.top1,
-        "mean_per_class": outcome.scores.mean_per_class,
-        "n": outcome.scores.n,
-        "correct": outcome.scores.correct,
+        "top1": scores.top1,
+        "mean_per_class": scores.mean_per_class,
+        "n": scores.n,
+        "correct": scores.correct,
         "num_classes": lesson.train.num_classes,
         "multi_label": lesson.train.multi_label,
         "seed": spec.seed,
@@ -180,14 +231,16 @@ def _measured(spec: TransferSpec, lesson: Lesson, outcome: Outcome) -> Mapping[s
         "target": spec.target.name,
         "target_cut": spec.target.cut,
         "per_class": spec.per_class,
+        "options": spec.options,
         "split": lesson.held_out,
         "resolution": lesson.recipe.input.resolution,
-        "steps": lesson.training.steps,
-        "images_seen": outcome.fitted.images_seen,
-        "train_images": len(lesson.train),
-        "train_loss": outcome.fitted.train_loss,
+        "steps": answer.steps,
+        "images_seen": answer.images_seen,
+        "train_images": len(lesson.train) if spec.method != "grouped" else 0,
+        "train_loss": answer.train_loss,
         "recipe": lesson.recipe.name,
         "computed": f"{device.type}, {precision(device, lesson.recipe.precision)}",
+        **answer.fields,
     }
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -16,7 +16,28 @@ from granctl.train.runs import Run
 from granctl.train.targets import Target, given_target, open_target
 from granctl.workspace import Workspace
 
-Method = Literal["finetune", "linear", "scratch"]
+Method = Literal["finetune", "linear", "fewshot", "knn", "grouped", "scratch"]
+Tries = tuple[tuple[str, tuple[Any, ...]], ...]
+"""Keys of a method's table, and the values of each that are tried."""
+
+TABLE_OF_METHOD: Mapping[Method, Literal["finetune", "linear", "scratch"] | None] = {
+    "finetune": "finetune",
+    "linear": "linear",
+    "fewshot": "linear",
+    "knn": "linear",
+    "grouped": None,
+    "scratch": "scratch",
+}
+"""The table of a recipe that each method reads: fewshot and knn only its resolution."""
+TRAINS: frozenset[Method] = frozenset({"finetune", "linear", "scratch"})
+_OPTIONS_OF_METHOD: Mapping[Method, tuple[str, ...]] = {
+    "finetune": ("lengths", "tries", "held_out"),
+    "linear": ("held_out",),
+    "fewshot": ("shots", "draws", "ridge"),
+    "knn": ("k", "temperature"),
+    "grouped": ("run_labels",),
+    "scratch": ("lengths", "tries", "held_out"),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +56,24 @@ class TransferSpec:
     """None: the recipe's."""
     seed: int = 0
     """Which labelled images, their order and augmentation, and the weights of scratch."""
+    lengths: tuple[int, ...] = ()
+    """finetune, scratch: steps of trainings of their own, each with its whole schedule."""
+    tries: Tries = ()
+    """finetune, scratch: values to choose from, on held-out training images."""
+    held_out: float = 0.2
+    """Share of the training images of each class on which values are chosen."""
+    shots: tuple[int, ...] = (1, 5, 10, 25)
+    """fewshot: images a class."""
+    draws: int = 3
+    """fewshot: choices of images, for each number of shots."""
+    ridge: float = 1024.0
+    """fewshot: penalty of the squared weights."""
+    k: int = 20
+    """knn: neighbours that vote."""
+    temperature: float = 0.07
+    """knn: a vote weighs exp(cosine / temperature)."""
+    run_labels: Path | None = None
+    """grouped: the run's label map, where it is not in the workspace."""
 
     def check(self) -> None:
         """Checks the values.
@@ -47,9 +86,121 @@ class TransferSpec:
             raise BadOptionError("--method", f"there is no method {self.method!r}", f"take {known}")
         if self.run is None and (self.method != "scratch" or self.recipe is None):
             raise BadOptionError("--run", f"--method {self.method} needs one", "give --run")
-        for option, value in (("--per-class", self.per_class), ("--steps", self.steps)):
-            if value is not None and value < 1:
+        self._check_belongs()
+        several = {"--shots": self.shots, "--lengths": self.lengths}
+        counts = [(option, one) for option, values in several.items() for one in values]
+        counts += [("--draws", self.draws), ("--k", self.k)]
+        counts += [("--per-class", self.per_class or 1), ("--steps", self.steps or 1)]
+        for option, value in counts:
+            if value < 1:
                 raise BadOptionError(option, f"{value} is below 1", "give 1 or more")
+        for option, amount in (("--ridge", self.ridge), ("--temperature", self.temperature)):
+            if not amount > 0:
+                raise BadOptionError(option, f"{amount} is not positive", "give a positive number")
+        if not 0 < self.held_out < 1:
+            problem = f"{self.held_out} is not between 0 and 1"
+            raise BadOptionError("--held-out", problem, "such as 0.2")
+        if not self.shots:
+            raise BadOptionError("--shots", "there is no number", "such as 1,5,10,25")
+        if self.lengths and self.steps not in (None, max(self.lengths)):
+            problem = "--lengths says the steps of each training"
+            raise BadOptionError("--steps", problem, "leave one of them out")
+
+    def _check_belongs(self) -> None:
+        default = {field.name: field.default for field in fields(self)}
+        for name in {name for names in _OPTIONS_OF_METHOD.values() for name in names}:
+            if not takes(self.method, name) and getattr(self, name) != default[name]:
+                option = "--try" if name == "tries" else f"--{name.replace('_', '-')}"
+                users = [m for m, names in _OPTIONS_OF_METHOD.items() if name in names]
+                problem = f"--method {self.method} has no use for it"
+                raise BadOptionError(option, problem, f"it is for {', '.join(users)}")
+        if self.steps is not None and self.method not in TRAINS:
+            raise BadOptionError(
+                "--steps", f"--method {self.method} trains nothing", "leave it out"
+            )
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the method was told beside its recipe, as JSON types; `options_of` reads it."""
+        names = [n for n in _OPTIONS_OF_METHOD[self.method] if n != "run_labels"]
+        if self.method in ("finetune", "scratch"):
+            names = [n for n in names if getattr(self, n) and (n != "held_out" or self.tries)]
+        return {name: plain(getattr(self, name)) for name in names}
+
+
+def takes(method: Method, name: str) -> bool:
+    """Whether a method takes a field of `TransferSpec` that is not for all of them."""
+    return name in _OPTIONS_OF_METHOD[method]
+
+
+def options_of(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of `TransferSpec` from a table of JSON or TOML, such as `TransferSpec.options`.
+
+    Raises:
+        SpecError: an unknown key, or a value of another type.
+
+    Example:
+        >>> options_of({"shots": [1, 5], "draws": 2})
+        {'shots': (1, 5), 'draws': 2}
+    """
+    given = dict(table)
+    tries = given.pop("tries", None)
+    read = spec.parse(_Options, given, "options of a transfer")
+    found = {name: getattr(read, name) for name in given}
+    if tries is not None:
+        pairs = tries.items() if isinstance(tries, Mapping) else tries
+        found["tries"] = tuple((key, tuple(values)) for key, values in pairs)
+    return found
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Options:
+    """Those that a table may hold, with the types of `TransferSpec`."""
+
+    lengths: tuple[int, ...] = ()
+    held_out: float = 0.2
+    shots: tuple[int, ...] = ()
+    draws: int = 3
+    ridge: float = 1024.0
+    k: int = 20
+    temperature: float = 0.07
+
+
+def tries_of(pairs: Sequence[str], method: str) -> Tries:
+    """`["optimizer.lr=0.01,0.03"]` as (("optimizer.lr", (0.01, 0.03)),).
+
+    The name of the method's table may stand before a key.
+
+    Raises:
+        BadOptionError: it is not KEY=VALUE,VALUE.
+
+    Example:
+        >>> tries_of(["finetune.optimizer.name=sgd,adamw", "clip=1"], "finetune")
+        (('optimizer.name', ('sgd', 'adamw')), ('clip', (1,)))
+    """
+    found = []
+    for pair in pairs:
+        key, equals, texts = pair.partition("=")
+        key = key.strip().removeprefix(f"{method}.")
+        words = [word.strip() for word in texts.split(",")]
+        if not equals or not key or not all(words):
+            problem = f"{pair!r} is not KEY=VALUE,VALUE"
+            raise BadOptionError("--try", problem, "such as optimizer.lr=0.01,0.03")
+        found.append((key, tuple(settings([f"v={word}"])["v"] for word in words)))
+    return tuple(found)
+
+
+def numbers_of(option: str, text: str) -> tuple[int, ...]:
+    """`"1,5,10"` as (1, 5, 10).
+
+    Raises:
+        BadOptionError: they are no whole numbers.
+    """
+    try:
+        return tuple(dict.fromkeys(int(word) for word in text.split(",") if word.strip()))
+    except ValueError as error:
+        problem = f"{text!r} are no whole numbers"
+        raise BadOptionError(option, problem, f"such as {option} 1,5,10") from error
 
 
 def target_of_options(
@@ -74,7 +225,7 @@ def target_of_options(
 
 
 def recipe_of_options(
-    method: str, run: Path | None, recipe: str | None, pairs: Sequence[str], progress: Progress
+    method: Method, run: Path | None, recipe: str | None, pairs: Sequence[str], progress: Progress
 ) -> Recipe:
     """The recipe that the options of a command line mean: the run's, or a named one for scratch.
 
@@ -83,17 +234,22 @@ def recipe_of_options(
         SpecError: an override that is no key of a recipe.
     """
     changes = settings(pairs)
+    table_name = TABLE_OF_METHOD[method]
     if recipe is not None or run is None:
         if method != "scratch" and recipe is not None:
             problem = f"--method {method} goes on with the run's network and recipe"
-            hint = f"leave it out; change single values with --set {method}.steps=..."
+            hint = "leave it out"
+            if table_name is not None:
+                hint += f"; change single values with --set {table_name}.steps=..."
             raise BadOptionError("--recipe", problem, hint)
         if recipe is None:
             progress.note(f"using the recipe {DEFAULT_RECIPE}")
         return load_recipe(recipe or DEFAULT_RECIPE, changes)
-    others = [key for key in changes if not key.startswith(f"{method}.")]
+    others = [key for key in changes if not key.startswith(f"{table_name}.")]
     if others and method != "scratch":
         problem = f"{others[0]} is no value of --method {method}"
-        raise BadOptionError("--set", problem, f"such as {method}.steps=100")
+        hint = "it reads no table of the recipe" if table_name is None else "such as "
+        hint += "" if table_name is None else f"{table_name}.steps=100"
+        raise BadOptionError("--set", problem, hint)
     table: dict[str, Any] = plain(Run.open(run).recipe)
     return recipe_of(spec.override(table, changes), "the run's recipe with --set")

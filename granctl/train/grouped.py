@@ -1,0 +1,72 @@
+"""The run's own head, its probabilities summed into the target's classes; nothing is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from granctl.train.grouping import Grouping, group
+from granctl.train.lesson import Answer, Lesson
+
+_LEAST = 1e-30
+"""Probability of a class that gets none: its logarithm must be a number."""
+
+
+def grouped(lesson: Lesson, _folder: Path, _identity: str) -> Answer:
+    """Sums the head's probabilities; images whose class no source class belongs to are left out.
+
+    Raises:
+        DoesNotNestError: no source class lies in a target class.
+    """
+    head = lesson.head
+    assert head is not None  # looked up for this method
+    grouping = group(
+        head.labels,
+        head.class_ids,
+        lesson.spec.target.labels,
+        lesson.test.class_ids,
+        lesson.shards,
+        lesson.held_out,
+    )
+    kept = np.flatnonzero(
+        lesson.test.multi_hot(np.arange(len(lesson.test)))[:, grouping.reached].any(1)
+    )
+    test = lesson.test.only(kept)
+    network = lesson.body().to(lesson.device)
+    logits = np.empty((len(test), lesson.test.num_classes), dtype=np.float32)
+    lost, astray = 0.0, 0
+    for outputs, which in lesson.shown(network, lesson.held_out, test):
+        shares = head.probabilities(outputs)
+        logits[which] = np.log(np.maximum(shares @ grouping.belongs, _LEAST))
+        lost += float((shares[:, ~grouping.used].sum(1) / shares.sum(1)).sum())
+        astray += int((~grouping.used)[shares.argmax(1)].sum())
+    record = {
+        **grouping.record(),
+        "images_not_scored": len(lesson.test) - len(test),
+        "probability_left_out": lost / len(test),
+        "images_led_out": astray,
+    }
+    _tell(lesson, grouping, record)
+    return Answer(batches=[(logits, np.arange(len(test)))], test=test, fields={"grouping": record})
+
+
+def _tell(lesson: Lesson, grouping: Grouping, record: Mapping[str, Any]) -> None:
+    def named(ids: Sequence[str]) -> str:
+        return f" ({', '.join(ids[:3])}{' ...' if len(ids) > 3 else ''})" if ids else ""
+
+    if grouping.split or grouping.unknown:
+        lesson.progress.note(
+            f"left out: {len(grouping.split)} source classes that lie in"
+            f" several target classes{named(grouping.split)} and {len(grouping.unknown)} that the"
+            f" target does not know, with {record['probability_left_out']:.1%} of the probability;"
+            f" they are the first answer for {record['images_led_out']} images"
+        )
+    if record["images_not_scored"]:
+        missing = record["target_classes"] - record["target_classes_reached"]
+        lesson.progress.note(
+            f"{record['images_not_scored']} images are not scored: no source class lies in their"
+            f" classes ({missing} of {record['target_classes']} target classes)"
+        )
