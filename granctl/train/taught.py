@@ -13,10 +13,11 @@ from granctl.progress import Progress
 from granctl.shards.index import ShardSet
 from granctl.train import models
 from granctl.train.device import Machine, open_device
-from granctl.train.evaluate import Scores, outputs, score
+from granctl.train.evaluate import Batches, Evaluation, evaluated, outputs
 from granctl.train.images import Images
 from granctl.train.keeping import Keeping
 from granctl.train.labelling import Labelling
+from granctl.train.levels import Ladder
 from granctl.train.linear import FeatureRows, standardised, zero_head
 from granctl.train.loop import fit
 from granctl.train.metrics import METRICS_NAME, MetricsLog
@@ -38,6 +39,8 @@ class Lesson:
     train: Labelling
     test: Labelling
     """Classes numbered as those of `train`."""
+    ladder: Ladder
+    """The coarser levels of the target's classes."""
     recipe: Recipe
     """Model and input; the number of channels is resolved."""
     training: Transfer
@@ -59,6 +62,11 @@ class Lesson:
             progress=self.progress,
         )
 
+    def evaluated(self, batches: Batches) -> Evaluation:
+        """Scores and predictions of logits of the held-out images."""
+        sigmoid = self.train.multi_label  # as the loss is chosen
+        return evaluated(batches, self.test, sigmoid=sigmoid, ladder=self.ladder)
+
     @property
     def plan(self) -> Plan:
         """The training as the loop takes it."""
@@ -79,7 +87,7 @@ class Outcome:
     """How the training ended and what the held-out images say."""
 
     fitted: Fitted
-    scores: Scores
+    evaluation: Evaluation
 
 
 def taught(lesson: Lesson, folder: Path, identity: str, network: Any) -> Outcome:
@@ -106,7 +114,7 @@ def _whole_network(lesson: Lesson, folder: Path, identity: str, network: Any) ->
     fitted = _fit(lesson, network, images, folder, identity)
     test = lesson.images(lesson.held_out, lesson.test)
     seen = outputs(network, test, device, precision=lesson.recipe.precision)
-    return Outcome(fitted=fitted, scores=score(seen, lesson.test))
+    return Outcome(fitted=fitted, evaluation=lesson.evaluated(seen))
 
 
 def _head_alone(lesson: Lesson, folder: Path, identity: str, network: Any) -> Outcome:
@@ -128,8 +136,8 @@ def _head_alone(lesson: Lesson, folder: Path, identity: str, network: Any) -> Ou
     fitted = _fit(lesson, head, FeatureRows(train), folder, identity)
     with torch.inference_mode():
         logits = head.eval()(torch.from_numpy(test).to(device)).cpu().numpy()
-    scores = score(iter([(logits, np.arange(len(logits)))]), lesson.test)
-    return Outcome(fitted=fitted, scores=scores)
+    told = lesson.evaluated([(logits, np.arange(len(logits)))])
+    return Outcome(fitted=fitted, evaluation=told)
 
 
 def _fit(lesson: Lesson, network: Any, data: Shuffled, folder: Path, identity: str) -> Fitted:

@@ -2,6 +2,7 @@
 
 results/<target>-<method>-<digest>/
   spec.json, metrics.jsonl
+  predictions.parquet  what was said of every held-out image (predictions.py)
   result.json       every number with what it came from; what `--json` prints
   manifest.json     written last
 """
@@ -21,6 +22,8 @@ from granctl.provenance import digest, plain, provenance
 from granctl.train.device import Machine, open_device, precision, threads
 from granctl.train.images import resolved
 from granctl.train.labelling import label_images
+from granctl.train.levels import ladder_of
+from granctl.train.predictions import PREDICTIONS_NAME, Kept
 from granctl.train.recipe import Transfer
 from granctl.train.runs import CHECKPOINTS, Run
 from granctl.train.shots import few_of_each_class
@@ -55,7 +58,7 @@ def transfer(
     spec.check()
     machine = machine or Machine()
     run = Run.open(spec.run) if spec.run is not None else None
-    lesson = _lesson(spec, run, machine, progress)
+    lesson = _lesson(workspace, spec, run, machine, progress)
     inputs = {
         "target_shards": lesson.shards.digest,
         "target_labels": spec.target.labels.digest,
@@ -83,6 +86,7 @@ def transfer(
             "run": str(spec.run.absolute()) if spec.run and source else None,
             "source": source,
             "inputs": inputs,
+            "predictions": _keep(lesson, outcome, folder, inputs, identity),
             "provenance": provenance(asked, inputs),
         }
         path = folder / RESULT_NAME
@@ -101,7 +105,9 @@ def _found(folder: Path, identity: str) -> Artefact:
     return Artefact(kind="result", path=path, digest=identity, made=False, details=details)
 
 
-def _lesson(spec: TransferSpec, run: Run | None, machine: Machine, progress: Progress) -> Lesson:
+def _lesson(
+    workspace: Workspace, spec: TransferSpec, run: Run | None, machine: Machine, progress: Progress
+) -> Lesson:
     """The target's images and the training, looked up and checked."""
     recipe = spec.recipe
     if recipe is None:
@@ -115,6 +121,9 @@ def _lesson(spec: TransferSpec, run: Run | None, machine: Machine, progress: Pro
         progress.note(f"{test.dropped} {held_out} images have no class and are not scored")
     if spec.per_class is not None:
         train = train.only(few_of_each_class(train, spec.per_class, spec.seed))
+    ladder = ladder_of(workspace, spec.target.labels, train.class_ids, sigmoid=train.multi_label)
+    if ladder.note:
+        progress.note(f"no coarser levels are scored: {ladder.note}")
     training: Transfer = getattr(recipe, spec.method)
     recipe = recipe.at_resolution(training.resolution)
     augment = training.augment or recipe.augment
@@ -124,6 +133,7 @@ def _lesson(spec: TransferSpec, run: Run | None, machine: Machine, progress: Pro
         held_out=held_out,
         train=train,
         test=test,
+        ladder=ladder,
         recipe=dataclasses.replace(recipe, input=resolved(recipe.input, shards, TRAIN)),
         training=dataclasses.replace(training, augment=augment, steps=steps),
         method=spec.method,
@@ -169,10 +179,7 @@ def _body(lesson: Lesson, run: Run | None, progress: Progress) -> Any:
 def _measured(spec: TransferSpec, lesson: Lesson, outcome: Outcome) -> Mapping[str, Any]:
     device = open_device(lesson.machine)
     return {
-        "top1": outcome.scores.top1,
-        "mean_per_class": outcome.scores.mean_per_class,
-        "n": outcome.scores.n,
-        "correct": outcome.scores.correct,
+        **outcome.evaluation.record(),
         "num_classes": lesson.train.num_classes,
         "multi_label": lesson.train.multi_label,
         "seed": spec.seed,
@@ -189,6 +196,22 @@ def _measured(spec: TransferSpec, lesson: Lesson, outcome: Outcome) -> Mapping[s
         "recipe": lesson.recipe.name,
         "computed": f"{device.type}, {precision(device, lesson.recipe.precision)}",
     }
+
+
+def _keep(
+    lesson: Lesson, outcome: Outcome, folder: Path, inputs: Mapping[str, str], identity: str
+) -> dict[str, Any]:
+    """Writes the predictions; what the result says of them."""
+    kept = Kept(
+        answers=outcome.evaluation.predictions,
+        checksums=lesson.shards.checksums(lesson.held_out)[lesson.test.row],
+        split=lesson.held_out,
+        shards_digest=inputs["target_shards"],
+        labels_digest=inputs["target_labels"],
+        result_digest=identity,
+    )
+    kept.write(folder / PREDICTIONS_NAME)
+    return kept.record()
 
 
 def _source(run: Run | None) -> dict[str, Any] | None:
