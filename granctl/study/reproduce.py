@@ -117,6 +117,9 @@ def differences(
         new, name = now.get(key), f"{place}{key}"
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             yield from differences(old, new, tolerance, f"{name}.")
+        elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+            before, after = (dict(zip(map(str, range(len(x))), x, strict=True)) for x in (old, new))
+            yield from differences(before, after, tolerance, f"{name}.")
         elif isinstance(old, float) and isinstance(new, (int, float)):
             if not math.isclose(old, new, rel_tol=0, abs_tol=tolerance):
                 yield name, [old, new]

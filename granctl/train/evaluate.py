@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,29 +12,45 @@ from numpy.typing import NDArray
 from granctl.train.device import autocast
 from granctl.train.images import Images, normalised
 from granctl.train.labelling import Labelling
+from granctl.train.levels import Ladder
+from granctl.train.predictions import Predictions, Taken
+from granctl.train.tally import Hierarchy, Scores, Tally
 from granctl.train.world import ALONE, World
 
 if TYPE_CHECKING:
     import torch
 
+__all__ = ["Evaluation", "Scores", "evaluated", "outputs", "score"]
+
 _BATCH = 500
 
+Batches = Iterable[tuple[NDArray[np.float32], NDArray[np.int64]]]
+"""Logits of shape (b, K), of which a softmax (a sigmoid where an image has several classes) gives
+the probabilities; and the images of a labelling that they belong to, shape (b,)."""
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Scores:
-    """How many images came out right."""
 
-    top1: float
-    """Share of the images whose highest-scored class is one of theirs."""
-    mean_per_class: float
-    """Mean over classes of the share of a class's images for which it is among the m
-    highest-scored classes, m being the number of the image's classes (1 with one class each)."""
-    n: int
-    """Images that were scored."""
-    correct: int
-    """Images behind `top1`."""
-    classes: int
-    """Classes that occur among them."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evaluation:
+    """What a network says of held-out images, counted and kept."""
+
+    scores: Scores
+    hierarchy: Hierarchy
+    """Scores at every coarser level, and how far off the mistakes are."""
+    predictions: Predictions
+    """Of this process's images."""
+
+    def record(self, *, probabilities: bool = True) -> dict[str, Any]:
+        """The fields of a result: JSON types.
+
+        Args:
+            probabilities: whether the answers are some; if not, what is defined of these alone is
+                null.
+        """
+        found = {**self.scores.record(), **self.hierarchy.record()}
+        if not probabilities:
+            found |= {"nll": None, "calibration_error": None}
+            found["levels"] = [{**level, "nll": None} for level in found["levels"]]
+        return found
 
 
 def outputs(
@@ -68,40 +84,39 @@ def outputs(
     images.progress.finish()
 
 
-def score(
-    batches: Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]],
+def evaluated(
+    batches: Batches,
     labelling: Labelling,
+    *,
+    sigmoid: bool | None = None,
+    ladder: Ladder | None = None,
     world: World = ALONE,
-) -> Scores:
-    """Counts right answers; where several processes have a part of the images each, of all parts.
+) -> Evaluation:
+    """Scores and predictions; where several processes have a part of the images each, of all parts.
 
     Args:
-        batches: logits of shape (b, K), and the images of the labelling that they belong to.
+        batches: each image of the labelling once, in any order.
         labelling: the truth; N images.
+        sigmoid: whether each class has a probability of its own. None: where an image of the
+            labelling has several classes.
+        ladder: the coarser levels to score at, as `ladder_of` gives them.
         world: the processes.
     """
-    import torch
-
-    hits = np.zeros(labelling.num_classes, dtype=np.int64)
-    correct = n = 0
+    own = labelling.multi_label if sigmoid is None else sigmoid
+    taken = Taken(labelling, sigmoid=own)
+    tally = Tally(labelling, ladder or Ladder(), sigmoid=own, ranks=taken.ranks)
     for logits, which in batches:
-        hot = labelling.multi_hot(which) > 0
-        num = hot.sum(1)
-        ranked = np.argsort(-logits, axis=1, kind="stable")[:, : num.max()]
-        correct += int(hot[np.arange(len(which)), ranked[:, 0]].sum())
-        n += len(which)
-        among = np.arange(ranked.shape[1])[None, :] < num[:, None]
-        right = among & np.take_along_axis(hot, ranked, axis=1)
-        hits += np.bincount(ranked[right], minlength=labelling.num_classes)
-    parts = np.concatenate([hits, labelling.images_of_class(), [correct, n]])
-    sums = world.total(torch.from_numpy(parts)).numpy()
-    hits, counts = sums[: len(hits)], sums[len(hits) : -2]
-    correct, n = (int(num) for num in sums[-2:])
-    occurs = counts > 0
-    return Scores(
-        top1=correct / n,
-        mean_per_class=float((hits[occurs] / counts[occurs]).mean()),
-        n=n,
-        correct=correct,
-        classes=int(occurs.sum()),
-    )
+        taken.add(tally.add(logits, which))
+    scores, hierarchy = tally.summed(world)
+    return Evaluation(scores=scores, hierarchy=hierarchy, predictions=taken.all())
+
+
+def score(
+    batches: Batches, labelling: Labelling, world: World = ALONE, *, sigmoid: bool | None = None
+) -> Scores:
+    """The scores alone, and nothing is kept; arguments as `evaluated` has them."""
+    own = labelling.multi_label if sigmoid is None else sigmoid
+    tally = Tally(labelling, Ladder(), sigmoid=own)
+    for logits, which in batches:
+        tally.add(logits, which)
+    return tally.summed(world)[0]

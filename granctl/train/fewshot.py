@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from granctl.train.evaluate import Batches
 from granctl.train.labelling import Labelling
-from granctl.train.lesson import Answer, Batches, Lesson
+from granctl.train.lesson import Answer, Lesson
 from granctl.train.shots import few_of_each_class
 
 _BIAS = 100.0
@@ -53,6 +54,7 @@ def fewshot(lesson: Lesson, _folder: Path, _identity: str) -> Answer:
     return Answer(
         batches=kept,
         test=lesson.test,
+        probabilities=False,
         fields={"shots": rows, "draws": spec.draws, "ridge": spec.ridge},
     )
 

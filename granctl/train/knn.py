@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from granctl.errors import TooFewImagesError
+from granctl.train.evaluate import Batches
 from granctl.train.labelling import Labelling
-from granctl.train.lesson import Answer, Batches, Lesson
+from granctl.train.lesson import Answer, Lesson
 
 if TYPE_CHECKING:
     import torch

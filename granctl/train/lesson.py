@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from granctl.progress import Progress
 from granctl.shards.index import ShardSet
 from granctl.train.device import Machine, open_device
-from granctl.train.evaluate import Scores, outputs, score
+from granctl.train.evaluate import Batches, Evaluation, Scores, evaluated, outputs, score
 from granctl.train.images import Images
 from granctl.train.labelling import Labelling
+from granctl.train.levels import Ladder
 from granctl.train.recipe import Recipe, Transfer
 from granctl.train.transferspec import TransferSpec
 
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
     import torch
 
     from granctl.train.ownhead import OwnHead
-
-Batches = Iterable[tuple[NDArray[np.float32], NDArray[np.int64]]]
-"""Logits of shape (b, K), and which images of a labelling they belong to; the softmax of logits
-are the probabilities (of `fewshot` they are only scores)."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,6 +37,8 @@ class Lesson:
     train: Labelling
     test: Labelling
     """Classes numbered as those of `train`."""
+    ladder: Ladder
+    """The coarser levels of the target's classes."""
     recipe: Recipe
     """Model and input; the number of channels is resolved."""
     training: Transfer
@@ -105,13 +104,19 @@ class Lesson:
         return matrix
 
     def judged(self, batches: Batches, labelling: Labelling | None = None) -> Scores:
-        """The scores of some logits: the one place where any method is scored.
+        """The scores of some logits, and nothing kept: to choose by, and for curves.
 
         Args:
             batches: logits and the images that they belong to, each image once.
             labelling: the truth; None: the held-out images.
         """
-        return score(iter(batches), self.test if labelling is None else labelling)
+        truth = self.test if labelling is None else labelling
+        return score(batches, truth, sigmoid=self.train.multi_label)
+
+    def evaluated(self, answer: Answer) -> Evaluation:
+        """All scores of a method's answer: the one place where any method is scored in full."""
+        sigmoid = self.train.multi_label  # as the loss is chosen
+        return evaluated(answer.batches, answer.test, sigmoid=sigmoid, ladder=self.ladder)
 
     def with_training(self, **changes: Any) -> Lesson:
         """The same lesson with values of its training changed."""
@@ -131,5 +136,7 @@ class Answer:
     images_seen: int = 0
     """By all steps of the training that is scored."""
     train_loss: float | None = None
+    probabilities: bool = True
+    """Whether the softmax of the logits is one; else they are scores alone."""
     fields: Mapping[str, Any] = field(default_factory=dict)
     """Further ones of the result: what was chosen, from what; a curve; what was left out."""

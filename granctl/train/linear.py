@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from granctl.errors import NonFiniteLossError
 from granctl.train.batches import num_batches
+from granctl.train.evaluate import Batches
 from granctl.train.headgrid import Heads, Knobs, judge_heads, train_heads
 from granctl.train.holdout import hold_out
-from granctl.train.lesson import Answer, Batches, Lesson
+from granctl.train.lesson import Answer, Lesson
 from granctl.train.metrics import METRICS_NAME, MetricsLog
 from granctl.train.objective import loss_kind
 from granctl.train.recipe import Probe

@@ -259,7 +259,7 @@ def _held_out(job: _Job, network: Any, device: Any) -> dict[str, Any] | None:
     ours = truth.only(np.arange(first, last))
     images, computed = _images(job, splits[0], ours), job.recipe.precision
     given = outputs(network, images, device, precision=computed)
-    scores = score(own_scores(job.head, given), ours, job.world)
+    scores = score(own_scores(job.head, given), ours, job.world, sigmoid=job.loss == "sigmoid")
     return {"split": splits[0], **plain(scores)}
 
 

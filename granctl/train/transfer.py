@@ -2,6 +2,7 @@
 
 results/<target>-<method>-<digest>/
   spec.json, metrics.jsonl
+  predictions.parquet  what was said of every held-out image (predictions.py)
   result.json       every number with what it came from; what `--json` prints
   manifest.json     written last
 """
@@ -19,15 +20,17 @@ from granctl.files import read_json, write_json
 from granctl.progress import Progress
 from granctl.provenance import digest, plain, provenance
 from granctl.train.device import Machine, open_device, precision, threads
-from granctl.train.evaluate import Scores
+from granctl.train.evaluate import Evaluation
 from granctl.train.fewshot import fewshot
 from granctl.train.grouped import grouped
 from granctl.train.images import resolved
 from granctl.train.knn import knn
 from granctl.train.labelling import label_images
 from granctl.train.lesson import Answer, Lesson
+from granctl.train.levels import ladder_of
 from granctl.train.linear import linear, steps_of_heads
 from granctl.train.ownhead import own_head
+from granctl.train.predictions import PREDICTIONS_NAME, Kept
 from granctl.train.recipe import Probe, Recipe, Transfer
 from granctl.train.runs import Run
 from granctl.train.shots import few_of_each_class
@@ -96,13 +99,14 @@ def transfer(
         if folder_state(folder, identity) == "whole":
             return _found(folder, identity)
         answer = METHODS[spec.method](lesson, folder, identity)
-        scores = lesson.judged(answer.batches, answer.test)
+        told = lesson.evaluated(answer)
         source = _source(run) if spec.method != "scratch" else None
         details = {
-            **_measured(spec, lesson, answer, scores),
+            **_measured(spec, lesson, answer, told),
             "run": str(spec.run.absolute()) if spec.run and source else None,
             "source": source,
             "inputs": inputs,
+            "predictions": _keep(lesson, answer, told, folder, inputs, identity),
             "provenance": provenance(asked, inputs),
         }
         path = folder / RESULT_NAME
@@ -145,6 +149,9 @@ def _lesson(
         progress.note(f"{test.dropped} {held_out} images have no class and are not scored")
     if spec.per_class is not None:
         train = train.only(few_of_each_class(train, spec.per_class, spec.seed))
+    ladder = ladder_of(workspace, spec.target.labels, train.class_ids, sigmoid=train.multi_label)
+    if ladder.note:
+        progress.note(f"no coarser levels are scored: {ladder.note}")
     training = _training(recipe, spec, len(train))
     if TABLE_OF_METHOD[spec.method] is not None:
         recipe = recipe.at_resolution(training.resolution)
@@ -160,6 +167,7 @@ def _lesson(
         held_out=held_out,
         train=train,
         test=test,
+        ladder=ladder,
         recipe=recipe,
         training=training,
         head=head,
@@ -216,14 +224,11 @@ def _body(
 
 
 def _measured(
-    spec: TransferSpec, lesson: Lesson, answer: Answer, scores: Scores
+    spec: TransferSpec, lesson: Lesson, answer: Answer, told: Evaluation
 ) -> Mapping[str, Any]:
     device = open_device(lesson.machine)
     return {
-        "top1": scores.top1,
-        "mean_per_class": scores.mean_per_class,
-        "n": scores.n,
-        "correct": scores.correct,
+        **told.record(probabilities=answer.probabilities),
         "num_classes": lesson.train.num_classes,
         "multi_label": lesson.train.multi_label,
         "seed": spec.seed,
@@ -242,6 +247,27 @@ def _measured(
         "computed": f"{device.type}, {precision(device, lesson.recipe.precision)}",
         **answer.fields,
     }
+
+
+def _keep(
+    lesson: Lesson,
+    answer: Answer,
+    told: Evaluation,
+    folder: Path,
+    inputs: Mapping[str, str],
+    identity: str,
+) -> dict[str, Any]:
+    """Writes the predictions; what the result says of them."""
+    kept = Kept(
+        answers=told.predictions,
+        checksums=lesson.shards.checksums(lesson.held_out)[answer.test.row],
+        split=lesson.held_out,
+        shards_digest=inputs["target_shards"],
+        labels_digest=inputs["target_labels"],
+        result_digest=identity,
+    )
+    kept.write(folder / PREDICTIONS_NAME)
+    return kept.record()
 
 
 def _source(run: Run | None) -> dict[str, Any] | None:
