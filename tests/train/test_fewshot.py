@@ -5,7 +5,7 @@ import pytest
 import torch
 from test_linear import labelling_of, made_features
 
-from granctl.train.fewshot import regressed
+from granctl.train.fewshot import Ridge as Ours
 from granctl.train.knn import neighbours, voted
 
 CPU = torch.device("cpu")
@@ -25,7 +25,7 @@ def test_few_shot_scores_are_those_of_ridge_regression(num, ridge, several, monk
     test, _ = made_features(15, 4, 20, seed=1)
     if several:
         truth = labelling_of([[c, (c + 1) % 4] for c in truth.main_class.tolist()], 4)
-    parts = list(regressed(train, truth, test, ridge))
+    parts = list(Ours.of(train, truth, ridge).says(test))
     assert np.concatenate([which for _, which in parts]).tolist() == list(range(15))
     found = np.concatenate([scores for scores, _ in parts])
 
@@ -80,8 +80,8 @@ def test_neighbours_in_chunks_and_as_halves_are_the_nearest(monkeypatch):
 
 
 def test_an_image_of_several_classes_votes_for_each():
-    """One neighbour of two classes gives each a half."""
+    """One neighbour of two classes says yes to both, and no to the third."""
     truth = labelling_of([[0, 2], [1]], 3)
     rows = np.eye(2, dtype=np.float32)
     ((logits, _),) = voted(rows, truth, rows[:1], 1, 0.07, CPU)
-    assert np.exp(logits[0]).round(6).tolist() == [0.5, 0.0, 0.5]
+    assert (1 / (1 + np.exp(-logits[0]))).round(6).tolist() == [1.0, 0.0, 1.0]
