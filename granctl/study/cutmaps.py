@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from granctl.errors import GranctlError
 from granctl.files import read_json
 from granctl.study.results import Result
+from granctl.train.lookup import find_map
 from granctl.tree.forest import CutView, Forest, Skeleton, draw_forests
-from granctl.tree.foundmaps import find_map
 from granctl.tree.labelmap import LabelMap
 from granctl.workspace import SPEC_NAME, Workspace
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from granctl.study.cutmaps import run_spec
 from granctl.study.results import Result
+from granctl.train.lookup import map_paths
 from granctl.train.maps import further_digests
-from granctl.tree.foundmaps import map_paths
 from granctl.workspace import Workspace
 
 

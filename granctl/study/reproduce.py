@@ -18,9 +18,9 @@ from granctl.errors import BadOptionError, GranctlError, LostInputError, NotRepr
 from granctl.files import read_json, write_json
 from granctl.progress import Progress
 from granctl.provenance import plain, short
-from granctl.shards.index import ShardSet
 from granctl.study.results import Result, load_results
 from granctl.train.asked import PretrainSpec
+from granctl.train.lookup import find_map, shards_by_digest
 from granctl.train.maps import further_digests
 from granctl.train.ownhead import own_labels_digest
 from granctl.train.pretrain import pretrain
@@ -29,7 +29,6 @@ from granctl.train.runs import Run
 from granctl.train.targets import Target, given_target, open_target
 from granctl.train.transfer import transfer
 from granctl.train.transferspec import TransferSpec, options_of
-from granctl.tree.foundmaps import find_map
 from granctl.workspace import SPEC_NAME, Workspace
 
 RECORD_NAME = "reproduction.json"
@@ -196,13 +195,10 @@ def find_shards(workspace: Workspace, digest: str) -> Path:
     Raises:
         LostInputError: there is none in the workspace.
     """
-    for folder in sorted(workspace.folder("shards").glob("*")):
-        try:
-            if ShardSet.open(folder).digest == digest:
-                return folder
-        except (OSError, GranctlError):
-            continue
-    raise LostInputError("shard set", short(digest), "granctl shards build")
+    found = shards_by_digest(workspace, digest)
+    if found is None:
+        raise LostInputError("shard set", short(digest), "granctl shards build")
+    return found.root
 
 
 def find_further(workspace: Workspace, inputs: Mapping[str, str]) -> dict[str, Any]:

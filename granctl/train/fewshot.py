@@ -10,6 +10,7 @@ configs/common_fewshot.py, and chosen on nothing.
 from __future__ import annotations
 
 import statistics
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,22 +38,23 @@ def fewshot(lesson: Lesson, _folder: Path, _identity: str) -> Answer:
     most = max(spec.shots)
     few_of_each_class(lesson.train, most, spec.seed, option="--shots")  # before it takes long
     network = lesson.body().to(lesson.device)
-    train = lesson.features(network, "train", lesson.train)
-    test = lesson.features(network, lesson.held_out, lesson.test)
+    train = lesson.features(network, lesson.taught_on)
+    test = lesson.features(network, lesson.asked_of)
     rows = []
-    kept: list[tuple[NDArray[np.float32], NDArray[np.int64]]] = []
+    first: Ridge | None = None
     for shots in sorted(spec.shots):
         draws = []
         for draw in range(spec.draws):
             chosen = few_of_each_class(lesson.train, shots, spec.seed, draw, option="--shots")
-            said = regressed(train[chosen], lesson.train.only(chosen), test, spec.ridge)
+            ridge = Ridge.of(train[chosen], lesson.train.only(chosen), spec.ridge)
             if (shots, draw) == (most, 0):
-                kept = list(said)
-                said = kept
-            draws.append(lesson.judged(said).top1)
+                first = ridge
+            draws.append(lesson.judged(ridge.says(test)).top1)
         rows.append(_row(shots, draws))
+    assert first is not None  # the most shots are among the shots
     return Answer(
-        batches=kept,
+        batches=first.says(test),
+        says=lambda images: first.says(lesson.features(network, images)),
         test=lesson.test,
         probabilities=False,
         fields={"shots": rows, "draws": spec.draws, "ridge": spec.ridge},
@@ -69,35 +71,44 @@ def _row(shots: int, draws: list[float]) -> dict[str, Any]:
     }
 
 
-def regressed(
-    train: NDArray[np.float32], labelling: Labelling, test: NDArray[np.float32], ridge: float
-) -> Batches:
-    """Scores of the classes for other images: w of least |X w - Y|^2 + ridge |w|^2, applied.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ridge:
+    """Regression of the classes on features; K classes, F features."""
 
-    Args:
-        train: features, shape (n, F).
-        labelling: classes of the n images; K of them.
-        test: features, shape (m, F).
-        ridge: the penalty, above 0.
+    mean: NDArray[np.float64]
+    """Shape (F,), of the training images."""
+    sd: NDArray[np.float64]
+    """Shape (F,), and 1e-5."""
+    weight: NDArray[np.float64]
+    """Shape (F + 1, K): w of least |X w - Y|^2 + ridge |w|^2; the last row is the bias / 100."""
 
-    Yields:
-        scores of shape (b, K), about -1 to 1, and which of the m images they belong to.
-    """
-    from scipy.linalg import solve
+    @classmethod
+    def of(cls, train: NDArray[np.float32], labelling: Labelling, ridge: float) -> Ridge:
+        """In closed form.
 
-    mean, sd = train.mean(0, dtype=np.float64), train.std(0, dtype=np.float64) + 1e-5
-    width, num_classes = train.shape[1] + 1, labelling.num_classes
-    gram, moment = np.zeros((width, width)), np.zeros((width, num_classes))
-    for begin in range(0, len(train), _ROWS):
-        which = np.arange(begin, min(begin + _ROWS, len(train)))
-        x = _with_bias(train[which], mean, sd)
-        gram += x.T @ x
-        moment += x.T @ (2.0 * labelling.multi_hot(which) - 1.0)
-    gram[np.diag_indices(width)] += ridge
-    weight = solve(gram, moment, assume_a="pos")
-    for begin in range(0, len(test), _ROWS):
-        x = _with_bias(test[begin : begin + _ROWS], mean, sd)
-        yield (x @ weight).astype(np.float32), np.arange(begin, begin + len(x))
+        Args:
+            train: features, shape (n, F).
+            labelling: classes of the n images; K of them.
+            ridge: the penalty, above 0.
+        """
+        from scipy.linalg import solve
+
+        mean, sd = train.mean(0, dtype=np.float64), train.std(0, dtype=np.float64) + 1e-5
+        width, num_classes = train.shape[1] + 1, labelling.num_classes
+        gram, moment = np.zeros((width, width)), np.zeros((width, num_classes))
+        for begin in range(0, len(train), _ROWS):
+            which = np.arange(begin, min(begin + _ROWS, len(train)))
+            x = _with_bias(train[which], mean, sd)
+            gram += x.T @ x
+            moment += x.T @ (2.0 * labelling.multi_hot(which) - 1.0)
+        gram[np.diag_indices(width)] += ridge
+        return cls(mean=mean, sd=sd, weight=solve(gram, moment, assume_a="pos"))
+
+    def says(self, rows: NDArray[np.float32]) -> Batches:
+        """Scores of shape (b, K), about -1 to 1, of the rows of features, shape (m, F)."""
+        for begin in range(0, len(rows), _ROWS):
+            x = _with_bias(rows[begin : begin + _ROWS], self.mean, self.sd)
+            yield (x @ self.weight).astype(np.float32), np.arange(begin, begin + len(x))
 
 
 def _with_bias(

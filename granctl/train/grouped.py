@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from granctl.train.evaluate import Batches
 from granctl.train.grouping import Grouping, group
-from granctl.train.lesson import Answer, Lesson
-
-_LEAST = 1e-30
-"""Probability of a class that gets none: its logarithm must be a number."""
+from granctl.train.images import Images
+from granctl.train.lesson import Answer, Lesson, logits_of
 
 
 def grouped(lesson: Lesson, _folder: Path, _identity: str) -> Answer:
@@ -36,11 +36,19 @@ def grouped(lesson: Lesson, _folder: Path, _identity: str) -> Answer:
     )
     test = lesson.test.only(kept)
     network = lesson.body().to(lesson.device)
+
+    def summed(shares: NDArray[np.float64]) -> NDArray[np.float32]:
+        return logits_of(shares @ grouping.belongs, several=lesson.train.multi_label)
+
+    def says(images: Images) -> Batches:
+        for outputs, which in lesson.shown(network, images):
+            yield summed(head.probabilities(outputs)), which
+
     logits = np.empty((len(test), lesson.test.num_classes), dtype=np.float32)
     lost, astray = 0.0, 0
-    for outputs, which in lesson.shown(network, lesson.held_out, test):
+    for outputs, which in lesson.shown(network, lesson.images(lesson.held_out, test)):
         shares = head.probabilities(outputs)
-        logits[which] = np.log(np.maximum(shares @ grouping.belongs, _LEAST))
+        logits[which] = summed(shares)
         lost += float((shares[:, ~grouping.used].sum(1) / shares.sum(1)).sum())
         astray += int((~grouping.used)[shares.argmax(1)].sum())
     record = {
@@ -50,7 +58,9 @@ def grouped(lesson: Lesson, _folder: Path, _identity: str) -> Answer:
         "images_led_out": astray,
     }
     _tell(lesson, grouping, record)
-    return Answer(batches=[(logits, np.arange(len(test)))], test=test, fields={"grouping": record})
+    return Answer(
+        batches=[(logits, np.arange(len(test)))], says=says, test=test, fields={"grouping": record}
+    )
 
 
 def _tell(lesson: Lesson, grouping: Grouping, record: Mapping[str, Any]) -> None:

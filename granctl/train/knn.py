@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from granctl.errors import TooFewImagesError
 from granctl.train.evaluate import Batches
+from granctl.train.images import Images
 from granctl.train.labelling import Labelling
-from granctl.train.lesson import Answer, Lesson
+from granctl.train.lesson import Answer, Lesson, logits_of
 
 if TYPE_CHECKING:
     import torch
@@ -25,8 +26,6 @@ HALVED_ABOVE = 1 << 30
 """Bytes of float32 above which the training images' features are kept as float16."""
 _QUERIES, _ROWS = 1024, 32_768
 """Compared at once: 128 MiB of similarities, beside as many rows as float32."""
-_LEAST = 1e-12
-"""Probability of a class without a vote: its logarithm must be a number."""
 
 
 def knn(lesson: Lesson, _folder: Path, _identity: str) -> Answer:
@@ -39,10 +38,15 @@ def knn(lesson: Lesson, _folder: Path, _identity: str) -> Answer:
     if num < spec.k:
         raise TooFewImagesError("--k", spec.k, f"the target has {num} training images", num)
     network = lesson.body().to(lesson.device)
-    train = lesson.features(network, "train", lesson.train, unit_rows_in_bytes=HALVED_ABOVE)
-    test = lesson.features(network, lesson.held_out, lesson.test, unit_rows_in_bytes=HALVED_ABOVE)
+    train = lesson.features(network, lesson.taught_on, unit_rows_in_bytes=HALVED_ABOVE)
+
+    def says(images: Images) -> Batches:
+        rows = lesson.features(network, images, unit_rows_in_bytes=HALVED_ABOVE)
+        return voted(train, lesson.train, rows, spec.k, spec.temperature, lesson.device)
+
     return Answer(
-        batches=voted(train, lesson.train, test, spec.k, spec.temperature, lesson.device),
+        batches=says(lesson.asked_of),
+        says=says,
         test=lesson.test,
         fields={"k": spec.k, "temperature": spec.temperature, "features": str(train.dtype)},
     )
@@ -56,9 +60,9 @@ def voted(
     temperature: float,
     device: torch.device,
 ) -> Batches:
-    """The logarithm of each class's share of the votes, for other images.
+    """Logits of each class's share of the votes, for other images.
 
-    An image of several classes votes for each of them; a class without a vote has 1e-12.
+    An image of several classes votes for each of them.
 
     Args:
         train: features of the labelled images, shape (N, F), rows of length 1.
@@ -71,6 +75,7 @@ def voted(
     Yields:
         shape (b, K), and which of the Q they belong to.
     """
+    several = labelling.multi_label  # as the loss of a training is chosen
     for begin in range(0, len(queries), _QUERIES):
         which = np.arange(begin, min(begin + _QUERIES, len(queries)))
         similarity, nearest = neighbours(train, queries[which], k, device)
@@ -78,8 +83,7 @@ def voted(
         place, classes = labelling.pairs(nearest.ravel())
         votes = np.zeros((len(which), labelling.num_classes))
         np.add.at(votes, (place // k, classes), vote.ravel()[place])
-        share = votes / votes.sum(1, keepdims=True)
-        yield np.log(np.maximum(share, _LEAST)).astype(np.float32), which
+        yield logits_of(votes / vote.sum(1, keepdims=True), several=several), which
 
 
 def neighbours(

@@ -24,6 +24,23 @@ if TYPE_CHECKING:
 
     from granctl.train.ownhead import OwnHead
 
+_LEAST = 1e-12
+"""Probability that is as good as none: its logarithm must be a number."""
+
+
+def logits_of(share: NDArray[np.float64], *, several: bool) -> NDArray[np.float32]:
+    """Logits of probabilities, of which one of 0 becomes 1e-12.
+
+    Args:
+        share: of each class, shape (b, K).
+        several: each is a probability of its own (1 becomes 1 - 1e-12); else they add up to 1, but
+            for a factor.
+    """
+    logits = np.log(np.maximum(share, _LEAST))
+    if several:
+        logits -= np.log(np.maximum(1.0 - share, _LEAST))
+    return logits.astype(np.float32)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Lesson:
@@ -72,24 +89,31 @@ class Lesson:
             progress=self.progress,
         )
 
-    def shown(self, network: Any, split: str, labelling: Labelling) -> Batches:
-        """What the head of a network says of every image of a labelling, each once, in order."""
-        images = self.images(split, labelling)
+    @property
+    def taught_on(self) -> Images:
+        """The training images."""
+        return self.images("train", self.train)
+
+    @property
+    def asked_of(self) -> Images:
+        """The held-out images."""
+        return self.images(self.held_out, self.test)
+
+    def shown(self, network: Any, images: Images) -> Batches:
+        """What the head of a network says of every image, each shown once, in order."""
         return outputs(network, images, self.device, precision=self.recipe.precision)
 
     def features(
-        self, network: Any, split: str, labelling: Labelling, *, unit_rows_in_bytes: int = 0
+        self, network: Any, images: Images, *, unit_rows_in_bytes: int = 0
     ) -> NDArray[Any]:
         """What the body of a network says of every image, each shown once: shape (n, F), float32.
 
         Args:
             network: on the device.
-            split: of the images.
-            labelling: which images.
+            images: which.
             unit_rows_in_bytes: above 0 each row has length 1, and the matrix is float16 where it
                 would take more bytes than this as float32.
         """
-        images = self.images(split, labelling)
         precision = self.recipe.precision
         matrix: NDArray[Any] = np.empty((0, 0), dtype=np.float32)
         for part, which in outputs(
@@ -129,6 +153,8 @@ class Answer:
 
     batches: Batches
     """Of every image of `test` once."""
+    says: Callable[[Images], Batches]
+    """What the same classifier says of any other images, in the same classes."""
     test: Labelling
     """The images that can be scored: the lesson's, or some of them."""
     steps: int = 0

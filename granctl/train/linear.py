@@ -7,6 +7,7 @@ its rate and decay is then trained on all training images, and that one is score
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +20,7 @@ from granctl.train.batches import num_batches
 from granctl.train.evaluate import Batches
 from granctl.train.headgrid import Heads, Knobs, judge_heads, train_heads
 from granctl.train.holdout import hold_out
+from granctl.train.images import Images
 from granctl.train.lesson import Answer, Lesson
 from granctl.train.metrics import METRICS_NAME, MetricsLog
 from granctl.train.objective import loss_kind
@@ -39,9 +41,9 @@ def linear(lesson: Lesson, folder: Path, _identity: str) -> Answer:
     """
     training = cast(Probe, lesson.training)
     network = lesson.body().to(lesson.device)
-    train = lesson.features(network, "train", lesson.train)
-    test = lesson.features(network, lesson.held_out, lesson.test)
-    standardise(train, test)
+    train = lesson.features(network, lesson.taught_on)
+    standard = Standard.of(train)
+    standard.apply(train)
     knobs = grid(training)
     chosen, selection = _choose(lesson, training, train, knobs)
     log = MetricsLog(folder / METRICS_NAME)
@@ -60,8 +62,15 @@ def linear(lesson: Lesson, folder: Path, _identity: str) -> Answer:
     epochs, rest = divmod(training.steps, num_batches(len(lesson.train), training.batch_size))
     seen = epochs * len(lesson.train)
     seen += len(lesson.train) * rest // num_batches(len(lesson.train), training.batch_size)
+
+    def says(images: Images) -> Batches:
+        rows = lesson.features(network, images)
+        standard.apply(rows)
+        return _said(heads, rows, lesson)
+
     return Answer(
-        batches=_said(heads, test, lesson),
+        batches=says(lesson.asked_of),
+        says=says,
         test=lesson.test,
         steps=training.steps,
         images_seen=seen,
@@ -98,23 +107,32 @@ def steps_of_heads(training: Probe, num_images: int) -> int:
     return min(training.steps, max(training.most_epochs * of_epoch, _LEAST_STEPS))
 
 
-def standardise(train: NDArray[np.float32], *others: NDArray[np.float32]) -> None:
-    """Changes matrices in place: each column's mean over `train` becomes 0, its deviation 1.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Standard:
+    """What makes each column's mean over the training images 0, and its deviation 1.
 
     So one learning rate fits the features of any network. A column that never changes becomes 0.
-
-    Args:
-        train: shape (N, F).
-        others: shape (any, F).
     """
-    parts = [train[i : i + _ROWS] for i in range(0, len(train), _ROWS)]
-    mean = sum(part.sum(0, dtype=np.float64) for part in parts) / len(train)
-    variance = sum(((part - mean) ** 2).sum(0) for part in parts) / len(train)
-    sd = np.sqrt(variance)
-    scale = np.where(sd > 1e-6, 1 / np.maximum(sd, 1e-6), 0.0).astype(np.float32)
-    for matrix in (train, *others):
-        np.subtract(matrix, mean.astype(np.float32), out=matrix)
-        np.multiply(matrix, scale, out=matrix)
+
+    mean: NDArray[np.float32]
+    """Shape (F,)."""
+    scale: NDArray[np.float32]
+    """Shape (F,)."""
+
+    @classmethod
+    def of(cls, train: NDArray[np.float32]) -> Standard:
+        """From the training images' features, shape (N, F)."""
+        parts = [train[i : i + _ROWS] for i in range(0, len(train), _ROWS)]
+        mean = sum(part.sum(0, dtype=np.float64) for part in parts) / len(train)
+        variance = sum(((part - mean) ** 2).sum(0) for part in parts) / len(train)
+        sd = np.sqrt(variance)
+        scale = np.where(sd > 1e-6, 1 / np.maximum(sd, 1e-6), 0.0)
+        return cls(mean=np.asarray(mean, dtype=np.float32), scale=scale.astype(np.float32))
+
+    def apply(self, matrix: NDArray[np.float32]) -> None:
+        """Changes features in place."""
+        np.subtract(matrix, self.mean, out=matrix)
+        np.multiply(matrix, self.scale, out=matrix)
 
 
 def _choose(

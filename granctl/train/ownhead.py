@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from granctl.errors import RunLabelsGoneError
+from granctl.train.lookup import find_map, map_of_run
 from granctl.train.runs import Run
-from granctl.tree.foundmaps import find_map
 from granctl.tree.labelmap import LabelMap
 from granctl.workspace import Workspace
 
@@ -66,7 +66,8 @@ def own_head(run: Run, workspace: Workspace, given: Path | None) -> OwnHead:
             raise RunLabelsGoneError(run.root, digest, given)
     else:
         found = find_map(workspace, digest)
-        if found is None:
+        labels_found = found[1] if found else map_of_run(run, workspace)
+        if labels_found is None or labels_found.digest != digest:
             raise RunLabelsGoneError(run.root, digest, None)
-        labels = found[1]
+        labels = labels_found
     return OwnHead(labels=labels, class_ids=ids, sigmoid=record["loss"] == "sigmoid")

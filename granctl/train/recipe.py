@@ -167,7 +167,7 @@ class Probe(Transfer):
     decays: tuple[float, ...] | None = None
     """Weight decays that are tried with each rate; None: 0, .01, .1, 1 and 10 times the
     optimizer's."""
-    most_epochs: int = 100
+    most_epochs: int = 50
     """Passes over the images at the most, where they are more than 1,000 steps; `--steps` stands
     above it."""
 

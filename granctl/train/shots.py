@@ -32,7 +32,8 @@ def few_of_each_class(
     main_class = labelling.main_class
     order = np.lexsort((rank, main_class))
     counts = np.bincount(main_class, minlength=labelling.num_classes)
-    fewest = int(counts.argmin())
+    # Where images have several classes, some classes are no image's first one.
+    fewest = int(np.where(counts > 0, counts, num + 1).argmin())
     if counts[fewest] < per_class:
         problem = (
             f"class {labelling.class_names[fewest]} ({labelling.class_ids[fewest]}) has"

@@ -47,7 +47,7 @@ def whole_network(lesson: Lesson, folder: Path, identity: str) -> Answer:
         ours = lesson.with_training(steps=steps)
         place = "" if last else f"steps-{steps}"
         network, fitted = _trained(ours, lesson.train, folder, place, identity)
-        shown = lesson.shown(network, lesson.held_out, lesson.test)
+        shown = lesson.shown(network, lesson.asked_of)
         if lesson.spec.lengths:
             shown = list(shown)
             scores = plain(lesson.judged(shown))
@@ -56,6 +56,7 @@ def whole_network(lesson: Lesson, folder: Path, identity: str) -> Answer:
         fields["curve"] = curve
     return Answer(
         batches=shown,
+        says=lambda images: lesson.shown(network, images),
         test=lesson.test,
         steps=lengths[-1],
         images_seen=fitted.images_seen,
@@ -100,7 +101,7 @@ def _chosen(lesson: Lesson, folder: Path, identity: str) -> tuple[Lesson, dict[s
     for number, (changes, training) in enumerate(several):
         with_values = lesson.with_training(**_fields(training))
         network, _ = _trained(with_values, ours, folder, f"try-{number}", identity)
-        scores = lesson.judged(lesson.shown(network, "train", held), held)
+        scores = lesson.judged(lesson.shown(network, lesson.images("train", held)), held)
         tried.append({**changes, "top1": scores.top1, "mean_per_class": scores.mean_per_class})
         lesson.progress.note(f"{_said(changes)}: {scores.top1:.2%} of {scores.n} held-out images")
     best = max(range(len(tried)), key=lambda i: (tried[i]["top1"], tried[i]["mean_per_class"], -i))

@@ -115,6 +115,7 @@ def test_scratch_for_as_many_images_as_pretraining_and_transfer(tmp_path: Path) 
         ("[[cut]]\ndepth = [5, 6]\nclasses = [2, 3]\n", "only one of them can be a list"),
         ("[[cut]]\ncluster = 'kmeans'\nclasses = 5\n", "features: missing"),
         (LEAF + LEAF, "cut leaf: twice"),
+        (LEAF + "[options]\nshot = [1]\n", "did you mean shots"),
         (LEAF + "[[cut]]\nrandom = true\nlike = 'leav'\n", "did you mean leaf"),
         (LEAF + "[[cut]]\nname='r'\nrandom = true\nlike = 'r'\n", "made from itself"),
         ("[[cut]]\ndepth = 5\n", "known: depth-5"),
@@ -124,6 +125,33 @@ def test_faults_of_a_study_are_named(tmp_path: Path, text: str, words: str) -> N
     """What contradicts itself, is misspelt, or refers to nothing."""
     with pytest.raises(SpecError, match=words):
         plan_study(load_study(study_file(tmp_path, text)))
+
+
+@pytest.mark.parametrize(
+    ("methods", "words"), [("zeroshot", "is none of finetune"), ("scratch", "a key of its own")]
+)
+def test_methods_of_a_study_are_those_of_transfer(tmp_path: Path, methods: str, words: str) -> None:
+    """An unknown one, and scratch, which `scratch = ...` asks for."""
+    head = HEAD + f'methods = ["{methods}"]\n'
+    with pytest.raises(SpecError, match=words):
+        load_study(study_file(tmp_path, LEAF, head))
+
+
+def test_each_method_is_given_the_options_that_it_takes(tmp_path: Path) -> None:
+    """Shots to fewshot alone; steps only to what trains, and only where lengths do not say them."""
+    head = HEAD + 'methods = ["finetune", "linear", "fewshot", "knn"]\nsteps = 7\n'
+    head += "[options]\nshots = [1, 2]\nk = 3\nlengths = [5, 9]\n"
+    plan = plan_study(load_study(study_file(tmp_path, LEAF, head)))
+    asked = {c.params["method"]: c.params for c in plan.of_stage("transfer") if "leaf.s0" in c.name}
+    assert asked["fewshot"]["options"] == {"shots": (1, 2)}
+    assert asked["knn"]["options"] == {"k": 3}
+    assert asked["finetune"]["options"] == {"lengths": (5, 9)}
+    assert {m: p["steps"] for m, p in asked.items()} == {
+        "finetune": None,
+        "linear": 7,
+        "fewshot": None,
+        "knn": None,
+    }
 
 
 def test_all_faults_at_once(tmp_path: Path) -> None:
