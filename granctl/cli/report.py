@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -20,8 +21,29 @@ Results = Annotated[
 ]
 
 
+class _By(StrEnum):
+    loss = "loss"
+    margin = "margin"
+    mistakes = "mistakes"
+
+
 def report(
     results: Results = None,
+    difficulty: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CUT",
+            help="Score every source on easy and hard images too, as judged by the networks that"
+            " were pretrained on this cut under other seeds: depth-5.",
+            show_default=False,
+        ),
+    ] = None,
+    by: Annotated[
+        _By, typer.Option(help="With --difficulty: what makes an image hard.")
+    ] = _By.loss,
+    bins: Annotated[
+        int, typer.Option(help="With --difficulty: bins of equal size, from easy to hard.")
+    ] = 5,
     out: Out = None,
     workspace: WorkspaceFolder = None,
     json: Json = False,
@@ -29,11 +51,17 @@ def report(
 ) -> None:
     """Means and deviations over seeds, the curve, the cuts: one page, tables and figures."""
     from granctl.cli.console import Session
+    from granctl.study import difficultyview
+    from granctl.study.difficulty import DifficultySpec
     from granctl.study.report import report_of
     from granctl.study.table import terminal_table
 
     session = Session(workspace, as_json=json, quiet=quiet)
-    artefact, panels = report_of(session.workspace, results or [], out, session.progress)
+    hard = DifficultySpec(cut=difficulty, by=by.value, bins=bins) if difficulty else None
+    made = report_of(session.workspace, results or [], out, session.progress, hard)
+    artefact, panels, binned = made
     session.table(*terminal_table(panels))
+    if binned:
+        session.table(*difficultyview.terminal_table(binned))
     session.progress.note(f"the page: {artefact.details['page']}")
     session.emit(artefact)

@@ -64,4 +64,4 @@ def demo(
     )
     done = run_study(workspace, study, spec.processes, progress)
     progress.note("the report")
-    return report_of(workspace, [Path(p) for p in done.details["results"]], out, progress)
+    return report_of(workspace, [Path(p) for p in done.details["results"]], out, progress)[:2]

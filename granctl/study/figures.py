@@ -38,15 +38,7 @@ def draw_curves(panels: Sequence[Panel], svg: Path, png: Path) -> None:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    style: dict[str, Any] = {
-        "font.family": ["DejaVu Serif"],
-        "font.size": 9,
-        "axes.spines.top": False,
-        "axes.linewidth": 0.6,
-        "svg.hashsalt": "granctl",
-        "svg.fonttype": "path",
-    }
-    with mpl.rc_context(cast(Any, style)):
+    with mpl.rc_context(cast(Any, figure_style())):
         figure = Figure(figsize=(_WIDTH_IN, _HEIGHT_IN * len(panels)), layout="constrained")
         for axes, panel in zip(
             figure.subplots(len(panels), 1, squeeze=False)[:, 0], panels, strict=True
@@ -56,6 +48,18 @@ def draw_curves(panels: Sequence[Panel], svg: Path, png: Path) -> None:
             figure.savefig(temporary, format="svg", metadata={"Date": None})
         with replacing(png) as temporary:
             figure.savefig(temporary, format="png", dpi=200, metadata={"Software": None})
+
+
+def figure_style() -> dict[str, Any]:
+    """What all figures share: matplotlib's settings."""
+    return {
+        "font.family": ["DejaVu Serif"],
+        "font.size": 9,
+        "axes.spines.top": False,
+        "axes.linewidth": 0.6,
+        "svg.hashsalt": "granctl",
+        "svg.fonttype": "path",
+    }
 
 
 def panel_title(panel: Panel) -> str:

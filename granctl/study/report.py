@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from granctl import __version__
 from granctl.files import write_bytes
 from granctl.progress import Progress
-from granctl.provenance import digest
+from granctl.provenance import digest, plain
+from granctl.study import difficultyview as hard
 from granctl.study.answer import answer
 from granctl.study.cutmaps import Cut, find_cuts, forests_of
+from granctl.study.difficulty import DifficultyPanel, DifficultySpec, by_difficulty
 from granctl.study.figures import draw_curves
 from granctl.study.lineage import lineage
 from granctl.study.page import all_assets, page
@@ -29,18 +31,27 @@ PAGE_NAME = "report.html"
 
 
 def report_of(
-    workspace: Workspace, paths: Sequence[Path], out: Path | None, progress: Progress
-) -> tuple[Artefact, tuple[Panel, ...]]:
+    workspace: Workspace,
+    paths: Sequence[Path],
+    out: Path | None,
+    progress: Progress,
+    difficulty: DifficultySpec | None = None,
+) -> tuple[Artefact, tuple[Panel, ...], tuple[DifficultyPanel, ...]]:
     """Loads results (of the paths, else all of the workspace), finds their cuts, makes the report.
 
+    Returns:
+        The report, its panels, and where `difficulty` is asked the panels by difficulty.
+
     Raises:
-        GranctlError: as `load_results`, `summarise` and `make_report`.
+        GranctlError: as `load_results`, `summarise`, `by_difficulty` and `make_report`.
     """
     results = load_results(paths or workspace)
     progress.note(f"reading {len(results)} results")
     cuts, present = find_cuts(workspace, results)
-    artefact = make_report(workspace, results, cuts, present, out, progress)
-    return artefact, summarise(results)
+    panels = summarise(results)
+    bins = () if difficulty is None else by_difficulty(panels, difficulty, progress)
+    artefact = make_report(workspace, results, cuts, present, out, progress, bins)
+    return artefact, panels, bins
 
 
 def make_report(
@@ -50,8 +61,11 @@ def make_report(
     present: frozenset[str] | None,
     out: Path | None,
     progress: Progress,
+    difficulty: Sequence[DifficultyPanel] = (),
 ) -> Artefact:
     """Makes report.html, table.csv, table.md, curve.svg, curve.png and, last, manifest.json.
+
+    With `difficulty` also difficulty.csv, difficulty.md and difficulty.svg.
 
     The page needs no network and no other file. The same results and cuts give the same digest
     and the same bytes.
@@ -63,6 +77,7 @@ def make_report(
         present: labels that have images; None when that is not known.
         out: another folder for the report.
         progress: told each file.
+        difficulty: sources by difficulty, as `by_difficulty` gives them; may be empty.
 
     Raises:
         MixedResultsError: results that cannot share a mean.
@@ -79,14 +94,19 @@ def make_report(
         "cuts": {c.name: c.labels.digest for c in cuts},
         "present": None if present is None else digest(sorted(present)),
     }
+    if difficulty:
+        spec["difficulty"] = plain(difficulty[0].spec)
     identity = digest(spec)
     folder = out.absolute() if out else workspace.place("report", "report", identity)
     details = _details(panels, folder, len(results))
+    if difficulty:
+        details["difficulty"] = hard.records(difficulty)
     made = folder_state(folder, identity) != "whole"
     if made:
         inputs = {f"result-{i}": r["digest"] for i, r in enumerate(results)}
         begin_folder(folder, identity, spec, inputs)
         _write(folder, workspace, identity, panels, cuts, present, progress)
+        _write_difficulty(folder, difficulty)
         finish_folder(folder, {"digest": identity, "kind": "report", "schema": SCHEMA, **details})
     return Artefact(kind="report", path=folder, digest=identity, made=made, details=details)
 
@@ -132,6 +152,13 @@ def _write(
     write_bytes(folder / PAGE_NAME, text.encode())
     progress.advance(note=PAGE_NAME)
     progress.finish()
+
+
+def _write_difficulty(folder: Path, panels: Sequence[DifficultyPanel]) -> None:
+    if panels:
+        write_bytes(folder / hard.CSV_NAME, hard.as_csv(panels).encode())
+        write_bytes(folder / hard.MARKDOWN_NAME, hard.as_markdown(panels).encode())
+        hard.draw_bins(panels, folder / hard.FIGURE_NAME)
 
 
 def _taxonomy(cuts: Sequence[Cut]) -> Taxonomy | None:

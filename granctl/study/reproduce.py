@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from granctl.errors import BadOptionError, GranctlError, LostInputError, NotReproducedError
-from granctl.files import read_json, write_json
+from granctl.files import make_folder, read_json, write_json
 from granctl.progress import Progress
 from granctl.provenance import plain, short
 from granctl.study.results import Result, load_results
@@ -33,8 +33,11 @@ from granctl.workspace import SPEC_NAME, Workspace
 
 RECORD_NAME = "reproduction.json"
 From = Literal["pretrain", "transfer"]
-_OF_THE_MAKING = frozenset({"path", "run", "provenance", "made", "digest", "computed", "inputs"})
-"""Fields that say where and when a result was made, not what came out."""
+_OF_THE_MAKING = frozenset(
+    {"path", "run", "provenance", "made", "digest", "computed", "inputs", "predictions"}
+)
+"""Fields that say where and when a result was made, not what came out; and the digest of every
+prediction, which no tolerance could be applied to."""
 
 
 def reproduce(
@@ -64,6 +67,7 @@ def reproduce(
     if (place / RECORD_NAME).exists():
         shutil.rmtree(place)
     anew = Workspace(place)
+    _lend_taxonomies(workspace, anew)
     run = None
     if result.get("source"):
         run = Path(str(result["run"]))
@@ -98,6 +102,14 @@ def reproduce(
     }
     write_json(place / RECORD_NAME, record)
     return record
+
+
+def _lend_taxonomies(workspace: Workspace, anew: Workspace) -> None:
+    """Lets a transfer find the trees that targets were cut from, for its scores of levels."""
+    there, here = workspace.folder("taxonomy"), anew.folder("taxonomy")
+    if there.is_dir() and not here.exists():
+        make_folder(anew.root)
+        here.symlink_to(there.absolute())
 
 
 def check_same(record: Mapping[str, Any]) -> None:

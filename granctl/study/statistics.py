@@ -152,20 +152,6 @@ def seeds_to_tell(difference: Estimate) -> int | None:
     return high
 
 
-def bootstrap_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
-    """Percentile interval of the mean of paired differences, resampled over seeds.
-
-    Too narrow for few seeds (it lies inside the values it was given): the t-interval of `estimate`
-    is what verdicts rest on.
-    """
-    given = np.array(values, dtype=np.float64)
-    rng = np.random.default_rng(_RESAMPLING_SEED)
-    means = given[rng.integers(0, len(given), size=(RESAMPLES, len(given)))].mean(axis=1)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return float(low), float(high)
-
-
 def _below(slope: Estimate, sign: int) -> bool | None:
     """Whether sign x slope < 0 by a one-sided t-test at 5 %; None with one seed."""
     if slope.sd is None:

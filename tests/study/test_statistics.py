@@ -8,7 +8,6 @@ from made_up_study import fake_result
 
 from granctl.study.statistics import (
     best_source,
-    bootstrap_interval,
     curvature,
     seeds_table,
     seeds_to_tell,
@@ -109,14 +108,6 @@ def test_the_one_sided_quantile_agrees_with_scipy() -> None:
     stats = pytest.importorskip("scipy.stats")
     for df in (1, 2, 5, 30):
         assert t_quantile(df, 0.9) == pytest.approx(stats.t.ppf(0.95, df), abs=1e-9)
-
-
-def test_bootstrap_interval_lies_inside_the_values() -> None:
-    """It is the percentile interval of resampled means, and the same at each call."""
-    values = [0.01, 0.02, 0.03, 0.05]
-    low, high = bootstrap_interval(values)
-    assert min(values) <= low < np.mean(values) < high <= max(values)
-    assert (low, high) == bootstrap_interval(values)
 
 
 def test_only_shared_seeds_stand_in_the_table() -> None:

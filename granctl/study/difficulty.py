@@ -1,0 +1,349 @@
+"""Hard images: whether the gain of finer pretraining lies where coarse-trained networks fail.
+
+An image is as hard under a seed as it was, on average, for the pretrainings of one cut (the judge)
+under all other seeds: no network judges the images that it, or one that began as it did, is scored
+on. Images are sorted by difficulty into bins of equal size, seed by seed, and every source is
+scored in each bin.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from granctl.errors import (
+    BadOptionError,
+    BadPredictionsError,
+    NoPredictionsError,
+    NoSuchSourceError,
+    OtherPredictionsError,
+    TooFewSeedsError,
+)
+from granctl.progress import Progress
+from granctl.study.figures import panel_title
+from granctl.study.resampling import RESAMPLING_SEED, half_widths, image_sums
+from granctl.study.results import Result
+from granctl.study.summary import Panel, Point, estimate
+from granctl.train.predictions import Kept, read_predictions
+
+By = Literal["loss", "margin", "mistakes"]
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DifficultySpec:
+    """What `granctl report --difficulty` is asked."""
+
+    cut: str
+    """The source whose pretrainings judge, as `depth-5`: the coarse one."""
+    by: By = "loss"
+    """`loss`: mean negative log-likelihood. `margin`: mean log-probability of the best other class
+    less that of the true one. `mistakes`: share of wrong answers."""
+    bins: int = 5
+
+    def check(self) -> None:
+        """Checks the values.
+
+        Raises:
+            BadOptionError: one of them cannot be used.
+        """
+        if self.by not in get_args(By):
+            known = ", ".join(get_args(By))
+            raise BadOptionError("--by", f"there is no measure {self.by!r}", f"take {known}")
+        if self.bins < 2:
+            raise BadOptionError("--bins", f"{self.bins} is below 2", "take 2 or more")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ranged:
+    """A mean over seeds with its 95 % interval (`resampling.py`); fractions."""
+
+    mean: float
+    low: float | None
+    """None with one seed; of a share also where the gain itself cannot be told from none."""
+    high: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BinRow:
+    """One source on the images of one bin, of the hard bins together, or of all."""
+
+    bin: str
+    """`1` (the easiest) and so on, `hard`, or `all`."""
+    images: int
+    difficulty: tuple[float, float]
+    """The least and the greatest, mean over seeds; nats, or a share for `mistakes`."""
+    top1: float
+    """Mean over seeds."""
+    top1_sd: float | None
+    gain: Ranged | None
+    """top-1 less the judging cut's, paired by image and seed; None for that cut itself."""
+    share: Ranged | None
+    """Of the gain over all images, the part that lies here."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceRows:
+    """One source in every bin."""
+
+    point: Point
+    seeds: int
+    """Seeds that it shares with the judging cut."""
+    rows: tuple[BinRow, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DifficultyPanel:
+    """Every source of one panel by difficulty."""
+
+    panel: Panel
+    spec: DifficultySpec
+    hard_bins: int
+    """The hardest half of the bins, rounded down."""
+    sources: tuple[SourceRows, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Seen:
+    """What one result said of each image, the images sorted by checksum."""
+
+    seed: int
+    run_seed: int | None
+    right: NDArray[np.bool_]
+    loss: NDArray[np.float32]
+    margin: NDArray[np.float32]
+
+    def difficulty(self, by: By) -> Matrix:
+        given = {"loss": self.loss, "margin": -self.margin, "mistakes": ~self.right}
+        return given[by].astype(np.float64)
+
+
+def by_difficulty(
+    panels: Sequence[Panel], spec: DifficultySpec, progress: Progress
+) -> tuple[DifficultyPanel, ...]:
+    """Scores the sources of each panel that has the judging cut; the others are noted.
+
+    Raises:
+        BadOptionError: more bins than images, or a value that cannot be used.
+        NoSuchSourceError: no panel has the cut.
+        TooFewSeedsError: it has no pretrainings of two seeds.
+        NoPredictionsError: a result keeps none.
+        BadPredictionsError: they were damaged, or are another result's.
+        OtherPredictionsError: results of one panel are of different images or classes.
+    """
+    spec.check()
+    found, known = [], dict[str, None]()
+    for panel in panels:
+        cuts = [p.cut for p in panel.points if p.classes_present is not None]
+        known |= dict.fromkeys(cuts)
+        if spec.cut in cuts:
+            found.append(_panel(panel, spec))
+        else:
+            progress.note(f"no source {spec.cut} on {panel_title(panel)}: left out of difficulty")
+    if not found:
+        raise NoSuchSourceError(spec.cut, list(known))
+    return tuple(found)
+
+
+def equal_bins(
+    difficulty: Matrix, checksums: NDArray[np.bytes_], num_bins: int
+) -> NDArray[np.int64]:
+    """The bin of each image, 0 the easiest, of sizes that differ by 1 at most: shape (N,).
+
+    Equal difficulties are ordered by checksum.
+    """
+    order = np.lexsort((checksums, difficulty))
+    bins = np.empty(len(order), dtype=np.int64)
+    bins[order] = np.arange(len(order)) * num_bins // len(order)
+    return bins
+
+
+def _panel(panel: Panel, spec: DifficultySpec) -> DifficultyPanel:
+    seen, checksums = _seen_of(panel)
+    if spec.bins > len(checksums):
+        most = f"take {len(checksums)} or fewer"
+        problem = f"{spec.bins} bins for {len(checksums)} images"
+        raise BadOptionError("--bins", problem, most)
+    judge = next(i for i, p in enumerate(panel.points) if p.cut == spec.cut)
+    seeds = sorted({s.seed for s in seen[judge]})
+    difficulty = {seed: _judged(panel, spec, seed, seen, judge) for seed in seeds}
+    bins = {seed: equal_bins(d, checksums, spec.bins) for seed, d in difficulty.items()}
+    reference = _right_by_seed(seen[judge])
+    sources = []
+    for index, point in enumerate(panel.points):
+        right = _right_by_seed(seen[index])
+        shared = [seed for seed in seeds if seed in right]
+        if shared:
+            rows = _rows(
+                np.stack([right[s] for s in shared]),
+                None if index == judge else np.stack([reference[s] for s in shared]),
+                np.stack([bins[s] for s in shared]),
+                np.stack([difficulty[s] for s in shared]),
+                spec.bins,
+            )
+            sources.append(SourceRows(point=point, seeds=len(shared), rows=rows))
+    return DifficultyPanel(panel=panel, spec=spec, hard_bins=spec.bins // 2, sources=tuple(sources))
+
+
+def _right_by_seed(seen: Sequence[_Seen]) -> dict[int, Matrix]:
+    """Seed -> shape (N,), whether the answer is right; of several label maps a seed, the mean."""
+    values: dict[int, list[NDArray[np.bool_]]] = defaultdict(list)
+    for one in seen:
+        values[one.seed].append(one.right)
+    return {seed: np.mean(rights, axis=0) for seed, rights in values.items()}
+
+
+def _judged(
+    panel: Panel,
+    spec: DifficultySpec,
+    seed: int,
+    seen: Sequence[Sequence[_Seen]],
+    judge: int,
+) -> Matrix:
+    """How hard each image was for the judging cut under all seeds but this one: shape (N,)."""
+    begun = {s.run_seed for point in seen for s in point if s.seed == seed} - {None}
+    others = [s for s in seen[judge] if s.seed != seed and s.run_seed not in begun]
+    if not others:
+        seeds = sorted({s.run_seed for s in seen[judge] if s.run_seed is not None})
+        raise TooFewSeedsError(spec.cut, panel_title(panel), seeds)
+    with np.errstate(invalid="ignore"):  # no probability at all under one seed, all under another
+        found: Matrix = np.mean([s.difficulty(spec.by) for s in others], axis=0)
+    return np.nan_to_num(found, nan=0.0, posinf=np.inf, neginf=-np.inf)
+
+
+def _rows(
+    right: Matrix, reference: Matrix | None, bins: NDArray[np.int64], hard: Matrix, num: int
+) -> tuple[BinRow, ...]:
+    """The rows of one source; all arrays of shape (S, N)."""
+    groups = [(str(b + 1), [b]) for b in range(num)]
+    groups += [("hard", list(range(num - num // 2, num))), ("all", list(range(num)))]
+    inside = np.stack([(bins == b).astype(np.float32) for b in range(num)], axis=1)  # (S, B, N)
+    member = np.array([[b in of for b in range(num)] for _, of in groups], dtype=np.float64)
+    images = inside.sum(axis=2) @ member.T  # (S, groups)
+    top1 = np.einsum("sbn,sn->sb", inside, right) @ member.T / images
+    gains = None if reference is None else _gains(right - reference, inside, member)
+    found = []
+    for g, (name, of) in enumerate(groups):
+        chosen = [hard[s][np.isin(bins[s], of)] for s in range(len(right))]
+        ends = [float(np.mean([end(d) for d in chosen])) for end in (np.min, np.max)]
+        spread = estimate(top1[:, g].tolist())
+        row = BinRow(
+            bin=name,
+            images=round(float(images[:, g].mean())),
+            difficulty=(ends[0], ends[1]),
+            top1=spread.mean,
+            top1_sd=spread.sd,
+            gain=None if gains is None else gains[0][g],
+            share=None if gains is None else gains[1][g],
+        )
+        found.append(row)
+    return tuple(found)
+
+
+def _gains(
+    gain: Matrix, inside: NDArray[np.float32], member: Matrix
+) -> tuple[list[Ranged], list[Ranged | None]]:
+    """Gain in each group of bins and its share of the whole gain, with intervals.
+
+    A share a/b has the interval of a - share x b, divided by b (the delta method).
+
+    Args:
+        gain: shape (S, N).
+        inside: shape (S, B, N), which images are in which bin.
+        member: shape (groups, B), the last group is all bins.
+    """
+    num_seeds, num_bins, num_images = inside.shape
+    columns = np.concatenate([inside * gain[:, None, :], inside], axis=1).reshape(-1, num_images)
+    given = np.ascontiguousarray(columns.T.astype(np.float32))
+    drawn = image_sums(given, np.random.default_rng(RESAMPLING_SEED))
+    whole = columns.sum(axis=1, dtype=np.float64)[None]
+    sums = np.concatenate([whole, drawn]).reshape(-1, num_seeds, 2 * num_bins)  # the first: as is
+    gained, images = sums[..., :num_bins] @ member.T, sums[..., num_bins:] @ member.T
+    by_seed = gained / np.maximum(images, 1)
+    num = images[0].mean(axis=0)
+    gains = _ranged(by_seed[0].mean(axis=0), by_seed, num)
+    whole_gain = float(gained[0, :, -1].mean())
+    if whole_gain == 0:
+        return gains, [None] * len(member)
+    share = gained[0].mean(axis=0) / whole_gain
+    moved = _ranged(share, (gained - share * gained[..., -1:]) / whole_gain, num)
+    total = gains[-1]
+    if total.low is None or total.high is None or total.low <= 0 <= total.high:
+        moved = [Ranged(mean=s.mean, low=None, high=None) for s in moved]
+    return gains, [*moved[:-1], Ranged(mean=1.0, low=None, high=None)]
+
+
+def _ranged(mean: Matrix, by_seed: Matrix, images: Matrix) -> list[Ranged]:
+    """Means (groups,) with intervals; by_seed (1 + R, S, groups), the first as measured."""
+    if by_seed.shape[1] < 2:
+        return [Ranged(mean=m, low=None, high=None) for m in mean.tolist()]
+    half = half_widths(by_seed[0], by_seed[1:], images)
+    ends = zip(mean.tolist(), half.tolist(), strict=True)
+    return [Ranged(mean=m, low=m - h, high=m + h) for m, h in ends]
+
+
+# --- what the results kept ------------------------------------------------------------------------
+
+
+def _seen_of(panel: Panel) -> tuple[list[list[_Seen]], NDArray[np.bytes_]]:
+    """What every result of each point said, and the checksums of the images, sorted."""
+    first: tuple[Result, Kept, NDArray[np.int64]] | None = None
+    found = []
+    for point in panel.points:
+        own = []
+        for result in point.results:
+            kept = _kept(result)
+            order = np.argsort(kept.checksums, kind="stable")
+            first = first or (result, kept, order)
+            _check_alike(first, (result, kept, order))
+            own.append(_seen(result, kept, order))
+        found.append(own)
+    assert first is not None  # a panel has points, and a point results
+    return found, first[1].checksums[first[2]]
+
+
+def _seen(result: Result, kept: Kept, order: NDArray[np.int64]) -> _Seen:
+    answers = kept.answers
+    return _Seen(
+        seed=result["seed"],
+        run_seed=(result.get("source") or {}).get("run_seed"),
+        right=answers.right[order],
+        loss=answers.loss[order],
+        margin=answers.margin[order],
+    )
+
+
+def _kept(result: Result) -> Kept:
+    """The predictions of a result.
+
+    Raises:
+        NoPredictionsError: it has none.
+        BadPredictionsError: they were damaged, or are another result's.
+    """
+    named: Mapping[str, Any] = result.get("predictions") or {}
+    command = str((result.get("provenance") or {}).get("command", "granctl transfer"))
+    path = Path(result["path"]).parent / str(named.get("file", "predictions.parquet"))
+    if not named or not path.is_file():
+        raise NoPredictionsError(path, command)
+    kept = read_predictions(path)
+    if kept.content_digest != named["digest"] or kept.result_digest != result["digest"]:
+        raise BadPredictionsError(path, "it is not the file that result.json names", command)
+    return kept
+
+
+_Given = tuple[Result, Kept, NDArray[np.int64]]
+
+
+def _check_alike(first: _Given, other: _Given) -> None:
+    paths = Path(first[0]["path"]), Path(other[0]["path"])
+    ours, theirs = (kept.checksums[order] for _, kept, order in (first, other))
+    if len(ours) != len(theirs) or (ours != theirs).any():
+        raise OtherPredictionsError(*paths, "are of different images")
+    if first[1].answers.class_ids != other[1].answers.class_ids:
+        raise OtherPredictionsError(*paths, "are of different classes")
