@@ -19,6 +19,12 @@ class _Method(StrEnum):
     scratch = "scratch"
 
 
+class _Leaks(StrEnum):
+    checksum = "checksum"
+    perceptual = "perceptual"
+    keep = "keep"
+
+
 @takes(machine_options)
 def transfer(
     machine: MachineOptions,
@@ -39,6 +45,19 @@ def transfer(
         int | None, typer.Option(help="Labelled images a class (default: all).")
     ] = None,
     steps: Annotated[int | None, typer.Option(help="(default: the recipe's).")] = None,
+    score_on: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A further held-out set of the target's classes, such as in1k-v2; repeatable."
+        ),
+    ] = None,
+    leaks: Annotated[
+        _Leaks,
+        typer.Option(
+            help="Held-out images that were pretrained on: found by equal bytes, by looks as well"
+            " (and not scored), or kept."
+        ),
+    ] = _Leaks.checksum,
     recipe: Annotated[str | None, typer.Option(help="For --method scratch without a run.")] = None,
     set_: Settings = None,
     seed: Seed = 0,
@@ -60,5 +79,6 @@ def transfer(
     how = asked.recipe_of_options(method, run, recipe, set_ or [], progress)
     on = asked.target_of_options(space, target, target_shards, target_labels, progress)
     budget: dict[str, Any] = {"per_class": per_class, "steps": steps, "seed": seed}
+    budget |= {"score_on": tuple(score_on or ()), "leaks": leaks.value}
     spec = TransferSpec(target=on, method=method.value, run=run, recipe=how, **budget)
     session.emit(transfer(space, spec, out, progress, Machine(**machine.fields)))

@@ -89,6 +89,7 @@ from granctl.errors.study import (
     WorkerDiedError,
 )
 from granctl.errors.train import (
+    AllLeakedError,
     CannotShardError,
     CheckpointMismatchError,
     CopyFailedError,
@@ -135,6 +136,7 @@ from granctl.errors.tree import (
 )
 
 __all__ = [
+    "AllLeakedError",
     "AmbiguousNameError",
     "BadImagesError",
     "BadLabelListError",
@@ -151,8 +153,8 @@ __all__ = [
     "CompressedSourceError",
     "CopyFailedError",
     "DataError",
-    "DeviceFullError",
     "DataNotWholeError",
+    "DeviceFullError",
     "DoesNotFitError",
     "DropsInPlaceError",
     "FaultyShardsError",

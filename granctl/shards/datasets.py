@@ -102,7 +102,9 @@ def check_data_set(
 
 def check_whole(record: dict[str, Any]) -> None:
     """Raises DataNotWholeError, which says what is missing or broken, where anything is."""
-    broken = [f"{b['name']}: {b['problem']}" for b in (record.get("decoded") or {}).get("broken", ())]
+    broken = [
+        f"{b['name']}: {b['problem']}" for b in (record.get("decoded") or {}).get("broken", ())
+    ]
     if record["faults"] or broken:
         known, release = record["known"], record["release"]
         what = f"{known} ({release})" if known else record["name"]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from granctl.errors import GranctlError
 from granctl.files import read_json
-from granctl.provenance import short
 from granctl.study.results import Result
+from granctl.train.lookup import find_map
 from granctl.tree.forest import CutView, Forest, Skeleton, draw_forests
 from granctl.tree.labelmap import LabelMap
 from granctl.workspace import SPEC_NAME, Workspace
@@ -63,23 +63,6 @@ def run_spec(result: Result) -> dict[str, Any]:
         return read_json(Path(run) / SPEC_NAME) if run else {}
     except (OSError, GranctlError):
         return {}
-
-
-def map_paths(workspace: Workspace, digest: object) -> list[Path]:
-    """Where the label map of a digest may lie in the workspace."""
-    return sorted(workspace.folder("label-map").glob(f"*-{short(str(digest))}.parquet"))
-
-
-def find_map(workspace: Workspace, digest: object) -> tuple[Path, LabelMap] | None:
-    """The label map of a digest and where it lies; None where it is gone."""
-    for path in map_paths(workspace, digest):
-        try:
-            found = LabelMap.read(path)
-        except GranctlError:
-            continue
-        if found.digest == digest:
-            return path, found
-    return None
 
 
 def _labels_present(workspace: Workspace, results: Sequence[Result]) -> frozenset[str] | None:

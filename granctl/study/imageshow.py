@@ -9,7 +9,7 @@ from granctl.errors import OutputExistsError
 from granctl.files import write_bytes
 from granctl.shards.index import ShardSet
 from granctl.shards.show import describe_image, image_bytes
-from granctl.study.cutmaps import find_map
+from granctl.train.lookup import find_map
 from granctl.tree.store import embedded_wordnet
 from granctl.workspace import Workspace
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from granctl.study.cutmaps import map_paths, run_spec
+from granctl.study.cutmaps import run_spec
 from granctl.study.results import Result
+from granctl.train.lookup import map_paths
 from granctl.train.maps import further_digests
 from granctl.workspace import Workspace
 

@@ -18,10 +18,10 @@ from granctl.errors import BadOptionError, GranctlError, LostInputError, NotRepr
 from granctl.files import read_json, write_json
 from granctl.progress import Progress
 from granctl.provenance import plain, short
-from granctl.shards.index import ShardSet
-from granctl.study.cutmaps import find_map
 from granctl.study.results import Result, load_results
 from granctl.train.asked import PretrainSpec
+from granctl.train.beside import beside_again
+from granctl.train.lookup import find_map, shards_by_digest
 from granctl.train.maps import further_digests
 from granctl.train.pretrain import pretrain
 from granctl.train.recipe import Recipe, recipe_of
@@ -79,6 +79,7 @@ def reproduce(
         per_class=result["per_class"],
         steps=steps,
         seed=result["seed"],
+        **beside_again(result),
     )
     again = transfer(anew, spec, None, progress)
     differing = dict(differences(result, again.details, tolerance))
@@ -179,13 +180,10 @@ def find_shards(workspace: Workspace, digest: str) -> Path:
     Raises:
         LostInputError: there is none in the workspace.
     """
-    for folder in sorted(workspace.folder("shards").glob("*")):
-        try:
-            if ShardSet.open(folder).digest == digest:
-                return folder
-        except (OSError, GranctlError):
-            continue
-    raise LostInputError("shard set", short(digest), "granctl shards build")
+    found = shards_by_digest(workspace, digest)
+    if found is None:
+        raise LostInputError("shard set", short(digest), "granctl shards build")
+    return found.root
 
 
 def find_further(workspace: Workspace, inputs: Mapping[str, str]) -> dict[str, Any]:

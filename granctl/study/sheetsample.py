@@ -16,7 +16,7 @@ from granctl.shards.index import Rows, ShardSet
 from granctl.shards.order import permuted
 from granctl.shards.read import ImageReader
 from granctl.shards.thumbnails import thumbnail
-from granctl.study.cutmaps import find_map
+from granctl.train.lookup import find_map
 from granctl.tree.store import embedded_wordnet
 from granctl.workspace import Workspace
 

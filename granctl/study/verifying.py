@@ -83,7 +83,7 @@ def _known_labels(workspace: Workspace, spec: VerifySpec) -> Sequence[str] | Non
     Raises:
         GranctlError: `labels` is no label map.
     """
-    from granctl.study.cutmaps import find_map
+    from granctl.train.lookup import find_map
     from granctl.tree.labelmap import LabelMap
 
     if spec.labels is not None:

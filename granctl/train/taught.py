@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from granctl.shards.index import ShardSet
 from granctl.train import models
 from granctl.train.device import Machine, open_device
 from granctl.train.evaluate import Scores, outputs, score
+from granctl.train.further import Further, Logits, also_scored
 from granctl.train.images import Images
 from granctl.train.keeping import Keeping
 from granctl.train.labelling import Labelling
@@ -47,6 +49,8 @@ class Lesson:
     machine: Machine
     progress: Progress
     label: str
+    further: tuple[Further, ...] = ()
+    """Held-out sets that the same network is scored on."""
 
     def images(self, split: str, labelling: Labelling) -> Images:
         """The images of a labelling, ready to be asked for."""
@@ -80,6 +84,8 @@ class Outcome:
 
     fitted: Fitted
     scores: Scores
+    also: Mapping[str, Scores]
+    """Of the lesson's further sets."""
 
 
 def taught(lesson: Lesson, folder: Path, identity: str, network: Any) -> Outcome:
@@ -104,9 +110,12 @@ def _whole_network(lesson: Lesson, folder: Path, identity: str, network: Any) ->
     if lesson.plan.augment.kind != "resized-crop":
         images.load()
     fitted = _fit(lesson, network, images, folder, identity)
-    test = lesson.images(lesson.held_out, lesson.test)
-    seen = outputs(network, test, device, precision=lesson.recipe.precision)
-    return Outcome(fitted=fitted, scores=score(seen, lesson.test))
+
+    def logits(images: Images) -> Logits:
+        return outputs(network, images, device, precision=lesson.recipe.precision)
+
+    scores = score(logits(lesson.images(lesson.held_out, lesson.test)), lesson.test)
+    return Outcome(fitted=fitted, scores=scores, also=also_scored(lesson, logits))
 
 
 def _head_alone(lesson: Lesson, folder: Path, identity: str, network: Any) -> Outcome:
@@ -114,22 +123,25 @@ def _head_alone(lesson: Lesson, folder: Path, identity: str, network: Any) -> Ou
 
     device = open_device(lesson.machine)
 
-    def features(split: str, labelling: Labelling) -> NDArray[np.float32]:
-        images = lesson.images(split, labelling)
+    def features(images: Images) -> NDArray[np.float32]:
         seen = outputs(network, images, device, features=True, precision=lesson.recipe.precision)
         return np.concatenate([m for m, _ in seen])
 
-    train, test = standardised(
-        features("train", lesson.train), features(lesson.held_out, lesson.test)
-    )
+    raw = features(lesson.images("train", lesson.train))
+    train, _ = standardised(raw, raw[:0])
     head = zero_head(train.shape[1], lesson.train.num_classes)
     set_head_bias(head, loss_kind("auto", lesson.train), lesson.train)
     head.to(device)
     fitted = _fit(lesson, head, FeatureRows(train), folder, identity)
-    with torch.inference_mode():
-        logits = head.eval()(torch.from_numpy(test).to(device)).cpu().numpy()
-    scores = score(iter([(logits, np.arange(len(logits)))]), lesson.test)
-    return Outcome(fitted=fitted, scores=scores)
+
+    def logits(images: Images) -> Logits:
+        shown = torch.from_numpy(standardised(raw, features(images))[1])
+        with torch.inference_mode():
+            found = head.eval()(shown.to(device)).cpu().numpy()
+        yield found, np.arange(len(found))
+
+    scores = score(logits(lesson.images(lesson.held_out, lesson.test)), lesson.test)
+    return Outcome(fitted=fitted, scores=scores, also=also_scored(lesson, logits))
 
 
 def _fit(lesson: Lesson, network: Any, data: Shuffled, folder: Path, identity: str) -> Fitted:

@@ -18,9 +18,12 @@ from granctl.alone import making_alone
 from granctl.files import read_json, write_json
 from granctl.progress import Progress
 from granctl.provenance import digest, plain, provenance
+from granctl.train.beside import beside_asked, beside_measured
 from granctl.train.device import Machine, open_device, precision, threads
+from granctl.train.further import further_sets
 from granctl.train.images import resolved
 from granctl.train.labelling import label_images
+from granctl.train.leaks import Leaked, guarded
 from granctl.train.recipe import Transfer
 from granctl.train.runs import CHECKPOINTS, Run
 from granctl.train.shots import few_of_each_class
@@ -55,7 +58,7 @@ def transfer(
     spec.check()
     machine = machine or Machine()
     run = Run.open(spec.run) if spec.run is not None else None
-    lesson = _lesson(spec, run, machine, progress)
+    lesson, leaked = _lesson(workspace, spec, run, machine, progress)
     inputs = {
         "target_shards": lesson.shards.digest,
         "target_labels": spec.target.labels.digest,
@@ -63,7 +66,7 @@ def transfer(
     }
     if run is not None and spec.method != "scratch":
         inputs["run"] = run.digest
-    asked = _asked(spec, lesson)
+    asked = {**_asked(spec, lesson), **beside_asked(spec, lesson.further, leaked)}
     identity = digest({"kind": "result", "schema": SCHEMA, **asked, "inputs": inputs})
     name = f"{spec.target.name}-{spec.method}"
     folder = out.absolute() if out else workspace.place("result", name, identity)
@@ -80,6 +83,7 @@ def transfer(
         source = _source(run) if spec.method != "scratch" else None
         details = {
             **_measured(spec, lesson, outcome),
+            **beside_measured(workspace, spec, lesson.further, outcome.also, leaked, run, progress),
             "run": str(spec.run.absolute()) if spec.run and source else None,
             "source": source,
             "inputs": inputs,
@@ -101,8 +105,14 @@ def _found(folder: Path, identity: str) -> Artefact:
     return Artefact(kind="result", path=path, digest=identity, made=False, details=details)
 
 
-def _lesson(spec: TransferSpec, run: Run | None, machine: Machine, progress: Progress) -> Lesson:
-    """The target's images and the training, looked up and checked."""
+def _lesson(
+    workspace: Workspace,
+    spec: TransferSpec,
+    run: Run | None,
+    machine: Machine,
+    progress: Progress,
+) -> tuple[Lesson, Leaked]:
+    """The target's images and the training, looked up and checked; and what was pretrained on."""
     recipe = spec.recipe
     if recipe is None:
         assert run is not None  # checked
@@ -115,15 +125,21 @@ def _lesson(spec: TransferSpec, run: Run | None, machine: Machine, progress: Pro
         progress.note(f"{test.dropped} {held_out} images have no class and are not scored")
     if spec.per_class is not None:
         train = train.only(few_of_each_class(train, spec.per_class, spec.seed))
+    seen_by = run if spec.method != "scratch" else None
+    kept = guarded(seen_by, shards, held_out, test, spec.leaks, workspace, progress)
+    further = further_sets(
+        workspace, spec.score_on, spec.target, train.class_ids, seen_by, spec.leaks, progress
+    )
     training: Transfer = getattr(recipe, spec.method)
     recipe = recipe.at_resolution(training.resolution)
     augment = training.augment or recipe.augment
     steps = spec.steps or training.steps
-    return Lesson(
+    lesson = Lesson(
         shards=shards,
         held_out=held_out,
         train=train,
-        test=test,
+        test=kept.labelling,
+        further=further,
         recipe=dataclasses.replace(recipe, input=resolved(recipe.input, shards, TRAIN)),
         training=dataclasses.replace(training, augment=augment, steps=steps),
         method=spec.method,
@@ -132,6 +148,7 @@ def _lesson(spec: TransferSpec, run: Run | None, machine: Machine, progress: Pro
         progress=progress,
         label=f"{spec.method} on {spec.target.name} seed {spec.seed}",
     )
+    return lesson, kept.leaked
 
 
 def _asked(spec: TransferSpec, lesson: Lesson) -> dict[str, Any]:

@@ -136,13 +136,13 @@ def _faults(found: Counted, release: Release, labels: Sequence[str] | None) -> l
             off = np.flatnonzero(each < bound if word == "fewer" else each > bound)
             if len(off) and each.any():
                 which = listing([f"{found.labels[i]} ({each[i]:,})" for i in off.tolist()])
-                faults.append(f"{len(off):,} classes have {word} than {bound:,} in {split}: {which}")
+                faults.append(
+                    f"{len(off):,} classes have {word} than {bound:,} in {split}: {which}"
+                )
     return faults
 
 
-def _label_faults(
-    have: Sequence[str], release: Release, labels: Sequence[str] | None
-) -> list[str]:
+def _label_faults(have: Sequence[str], release: Release, labels: Sequence[str] | None) -> list[str]:
     if labels is None:
         same = len(have) == release.classes
         return [] if same else [f"it has {len(have):,} classes, not {release.classes:,}"]

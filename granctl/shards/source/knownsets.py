@@ -112,7 +112,7 @@ def known_as(workspace: Workspace, name: str) -> KnownSet | None:
 
 
 def registered_name(workspace: Workspace, name: str) -> str:
-    """The name that `granctl data add` keeps it under (`imagenet` is in1k); else as it was given."""
+    """The name that `data add` keeps it under (`imagenet` is in1k); else as it was given."""
     names = workspace.data_names()
     known = known_as(workspace, name) if names and name not in names else None
     return known.name if known is not None and known.name in names else name

@@ -17,9 +17,7 @@ from numpy.typing import NDArray
 from granctl.errors import MissingInputError, RealLabelsError
 
 REAL_NAME = "real.json"
-_MEND = (
-    "fetch real.json of https://github.com/google-research/reassessed-imagenet again, as it is"
-)
+_MEND = "fetch real.json of https://github.com/google-research/reassessed-imagenet again, as it is"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
