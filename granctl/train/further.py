@@ -143,7 +143,7 @@ def _opened(
         part = real_labelling(shards, split, real_file(path), labels, target.labels, class_ids)
         title = known.name if known else path.stem
     else:
-        shards = shards_named(workspace, name, progress)
+        shards = shards_named(workspace, name, progress, holdout_frac=0.0)
         split = next((s for s in HELD_OUT_SPLITS if s in shards.splits), shards.splits[0])
         part = label_images(shards, split, target.labels, class_ids)
         title = name if known or name in workspace.data_names() else Path(name).resolve().name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,14 +36,15 @@ def shards_by_digest(workspace: Workspace, digest: str) -> ShardSet | None:
 def shards_of_run(run: Run, workspace: Workspace | None = None) -> ShardSet | None:
     """The shard set that a run was pretrained on; None where it is gone.
 
-    It is looked for by its digest where the run's command said, and in the workspaces.
+    It is looked for by its digest where it was then, and in the workspaces.
 
     Args:
         run: the run.
         workspace: is looked in beside that of the run.
     """
     digest = str(run.manifest["inputs"]["shards"])
-    said = _shards_among(_said(run, "--shards"), digest)
+    then = [str(run.record["shards"])] if "shards" in run.record else _said(run, "--shards")
+    said = _shards_among(then, digest)
     if said is not None:
         return said
     found = (shards_by_digest(space, digest) for space in _workspaces(run, workspace))
@@ -79,7 +80,7 @@ def _said(run: Run, option: str) -> Iterator[str]:
             yield word.partition("=")[2]
 
 
-def _shards_among(places: Iterator[str] | list[Path], digest: str) -> ShardSet | None:
+def _shards_among(places: Iterable[str | Path], digest: str) -> ShardSet | None:
     for place in places:
         try:
             shards = ShardSet.open(place)
@@ -90,7 +91,7 @@ def _shards_among(places: Iterator[str] | list[Path], digest: str) -> ShardSet |
     return None
 
 
-def _map_among(places: Iterator[str] | list[Path], digest: object) -> tuple[Path, LabelMap] | None:
+def _map_among(places: Iterable[str | Path], digest: object) -> tuple[Path, LabelMap] | None:
     for place in places:
         try:
             found = LabelMap.read(Path(place))

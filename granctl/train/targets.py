@@ -82,8 +82,16 @@ def _has_cut(text: str) -> bool:
     return "@" in text and not Path(text).exists()
 
 
-def shards_named(workspace: Workspace, name: str, progress: Progress) -> ShardSet:
+def shards_named(
+    workspace: Workspace, name: str, progress: Progress, *, holdout_frac: float = 0.1
+) -> ShardSet:
     """The shard set that a registered name, a folder or a URL means; built where there is none.
+
+    Args:
+        workspace: where names are registered and shards are built.
+        name: what is meant.
+        progress: told what is built.
+        holdout_frac: the part of a source without held-out images that becomes `val`.
 
     Raises:
         UnknownDataError: it is neither a data set nor a folder.
@@ -94,7 +102,8 @@ def shards_named(workspace: Workspace, name: str, progress: Progress) -> ShardSe
     folder = workspace.data_names().get(name, Path(name).expanduser())
     if name != "embedded" and (folder / MANIFEST_NAME).is_file():
         return ShardSet.open(folder)
-    built = build_shards(workspace, BuildSpec(source=name), None, progress)
+    spec = BuildSpec(source=name, holdout_frac=holdout_frac)
+    built = build_shards(workspace, spec, None, progress)
     if built.made:
         progress.note(f"built the shards of {name}: {built.path}")
     return ShardSet.open(built.path)

@@ -136,9 +136,8 @@ def _faults(found: Counted, release: Release, labels: Sequence[str] | None) -> l
             off = np.flatnonzero(each < bound if word == "fewer" else each > bound)
             if len(off) and each.any():
                 which = listing([f"{found.labels[i]} ({each[i]:,})" for i in off.tolist()])
-                faults.append(
-                    f"{len(off):,} classes have {word} than {bound:,} in {split}: {which}"
-                )
+                have = "1 class has" if len(off) == 1 else f"{len(off):,} classes have"
+                faults.append(f"{have} {word} than {bound:,} images in {split}: {which}")
     return faults
 
 
@@ -149,7 +148,7 @@ def _label_faults(have: Sequence[str], release: Release, labels: Sequence[str] |
     missing, strange = sorted(set(labels) - set(have)), sorted(set(have) - set(labels))
     said = []
     if missing:
-        said.append(f"{len(missing):,} of {len(labels):,} classes are missing: {listing(missing)}")
+        said.append(f"missing are {len(missing):,} of {len(labels):,} classes: {listing(missing)}")
     if strange:
-        said.append(f"{len(strange):,} classes are none of its own: {listing(strange)}")
+        said.append(f"it has {len(strange):,} that are none of them: {listing(strange)}")
     return said

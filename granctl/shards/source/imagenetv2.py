@@ -44,7 +44,8 @@ def open_imagenetv2(opening: Opening) -> FileSource:
     else:
         inventory = folder_inventory(path)
     layout = numbered_layout(inventory.folders, labels)
-    bad = [f for f, i in zip(inventory.folders, layout.label_of.tolist(), strict=True) if i < 0]
+    used = np.unique(inventory.folder_of).tolist()
+    bad = [inventory.folders[i] for i in used if layout.label_of[i] == OUTSIDE]
     if bad:
         problem = f"{listing(bad)}: no number from 0 to {len(labels) - 1}, and no label of the list"
         mend = "name the folders of classes 0, 1, 2 ... as in the archive that is handed out"
