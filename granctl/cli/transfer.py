@@ -23,6 +23,12 @@ class _Method(StrEnum):
     scratch = "scratch"
 
 
+class _Leaks(StrEnum):
+    checksum = "checksum"
+    perceptual = "perceptual"
+    keep = "keep"
+
+
 @takes(method_options, machine_options)
 def transfer(
     how: MethodOptions,
@@ -48,6 +54,19 @@ def transfer(
         int | None, typer.Option(help="Labelled images a class (default: all).")
     ] = None,
     steps: Annotated[int | None, typer.Option(help="(default: the recipe's).")] = None,
+    score_on: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A further held-out set of the target's classes, such as in1k-v2; repeatable."
+        ),
+    ] = None,
+    leaks: Annotated[
+        _Leaks,
+        typer.Option(
+            help="Held-out images that were pretrained on: found by equal bytes, by looks as well"
+            " (and not scored), or kept."
+        ),
+    ] = _Leaks.checksum,
     recipe: Annotated[str | None, typer.Option(help="For --method scratch without a run.")] = None,
     set_: Settings = None,
     seed: Seed = 0,
@@ -69,6 +88,7 @@ def transfer(
     table = asked.recipe_of_options(method.value, run, recipe, set_ or [], progress)
     on = asked.target_of_options(space, target, target_shards, target_labels, progress)
     given: dict[str, Any] = {"per_class": per_class, "steps": steps, **how.fields(method.value)}
-    who: dict[str, Any] = {"method": method.value, "run": run, "recipe": table, "seed": seed}
+    given |= {"score_on": tuple(score_on or ()), "leaks": leaks.value, "seed": seed}
+    who: dict[str, Any] = {"method": method.value, "run": run, "recipe": table}
     spec = TransferSpec(target=on, **who, **given)
     session.emit(transfer(space, spec, out, progress, Machine(**machine.fields)))

@@ -62,6 +62,7 @@ from granctl.errors.shards import (
     BaseChangedError,
     BaseGoneError,
     CompressedSourceError,
+    DataNotWholeError,
     DoesNotFitError,
     DropsInPlaceError,
     FaultyShardsError,
@@ -71,6 +72,7 @@ from granctl.errors.shards import (
     NoSuchSplitError,
     NoTarsError,
     NothingKeptError,
+    RealLabelsError,
     RelabelUnfinishedError,
     ShardCorruptError,
     ShardsMissingError,
@@ -95,6 +97,7 @@ from granctl.errors.study import (
     WorkerDiedError,
 )
 from granctl.errors.train import (
+    AllLeakedError,
     CannotShardError,
     CheckpointMismatchError,
     CopyFailedError,
@@ -143,6 +146,7 @@ from granctl.errors.tree import (
 )
 
 __all__ = [
+    "AllLeakedError",
     "AmbiguousNameError",
     "BadImagesError",
     "BadLabelListError",
@@ -160,6 +164,7 @@ __all__ = [
     "CompressedSourceError",
     "CopyFailedError",
     "DataError",
+    "DataNotWholeError",
     "DeviceFullError",
     "DoesNotFitError",
     "DoesNotNestError",
@@ -220,6 +225,7 @@ __all__ = [
     "PeerLostError",
     "ProcessesFailedError",
     "QueueSilentError",
+    "RealLabelsError",
     "RelabelUnfinishedError",
     "RemoteChangedError",
     "RemoteDeniedError",

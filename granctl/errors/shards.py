@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from granctl.errors.root import DataError, UserError, listing
+from granctl.errors.root import DataError, UserError, each_of, listing
 
 _KINDS_HINT = (
-    "name what it is with `--source-kind`: folders, tars, imagenet1k, inat, webdataset, shards,"
-    " parquet or csv"
+    "name what it is with `--source-kind`: folders, tars, imagenet1k, imagenetv2, inat, webdataset,"
+    " shards, parquet or csv"
 )
 
 
@@ -233,4 +233,29 @@ class SourceDiffersError(DataError):
         super().__init__(
             f"{source} is not what {shard} was built from: {what}{more}",
             "name the source as it was with --source; the damaged shard stays as it is until then",
+        )
+
+
+class RealLabelsError(DataError):
+    """A file of ImageNet-ReaL is not what it should be, or does not fit the images."""
+
+    def __init__(self, path: Path | str, problem: str, mend: str) -> None:
+        super().__init__(f"{path}: {problem}", mend)
+
+
+class DataNotWholeError(DataError):
+    """What is registered under a known name is not, or not all of, that data set."""
+
+    def __init__(
+        self, name: str, path: Path | str, what: str, faults: Sequence[str], broken: Sequence[str]
+    ) -> None:
+        problem = f"is not the whole of {what}" if faults else f"holds broken images of {what}"
+        lines = [*faults, *(f"broken: {one}" for one in broken)]
+        hint = (
+            f"fetch what is missing; a part of it goes under another name: `granctl data add"
+            f" {name}-part FOLDER`"
+        )
+        super().__init__(
+            f"{path} {problem}: {each_of(lines)}",
+            hint if faults else "fetch these images again",
         )

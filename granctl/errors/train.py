@@ -151,6 +151,16 @@ class TooFewImagesError(UserError):
         super().__init__(f"{option} {asked}: {problem}", f"take {option} {most} or fewer")
 
 
+class AllLeakedError(UserError):
+    """Every image that was to be measured on was pretrained on."""
+
+    def __init__(self, where: str, num: int) -> None:
+        super().__init__(
+            f"all {num} images of {where} were pretrained on: none is left to be scored",
+            "take another target, or a run of other images; --leaks keep scores them all the same",
+        )
+
+
 class NoDeviceError(UserError):
     """A device that this machine, or this torch, does not have."""
 

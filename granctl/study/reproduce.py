@@ -20,6 +20,7 @@ from granctl.progress import Progress
 from granctl.provenance import plain, short
 from granctl.study.results import Result, load_results
 from granctl.train.asked import PretrainSpec
+from granctl.train.beside import beside_again
 from granctl.train.lookup import find_map, shards_by_digest
 from granctl.train.maps import further_digests
 from granctl.train.ownhead import own_labels_digest
@@ -85,6 +86,7 @@ def reproduce(
         seed=result["seed"],
         run_labels=_run_labels(workspace, result, run),
         **options,
+        **beside_again(result),
     )
     again = transfer(anew, spec, None, progress)
     differing = dict(differences(result, again.details, tolerance))

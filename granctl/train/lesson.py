@@ -22,6 +22,7 @@ from granctl.train.transferspec import TransferSpec
 if TYPE_CHECKING:
     import torch
 
+    from granctl.train.further import Further
     from granctl.train.ownhead import OwnHead
 
 _LEAST = 1e-12
@@ -64,6 +65,8 @@ class Lesson:
     """How the run's own head is read, where the method reads it."""
     body: Callable[[], Any]
     """A network to start from, new at each call, on the CPU, before it gets a new head."""
+    further: tuple[Further, ...]
+    """Held-out sets that the same classifier is scored on."""
     machine: Machine
     progress: Progress
     label: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from granctl.alone import making_alone
 from granctl.progress import Progress, Silent
 from granctl.provenance import plain
 from granctl.shards.index import HELD_OUT_SPLITS, ShardSet
+from granctl.shards.store import url_of
 from granctl.train import models, timmodels
 from granctl.train.asked import SCHEMA, TRAIN, PretrainSpec, ask
 from granctl.train.device import Machine, open_device, precision, threads
@@ -267,6 +269,7 @@ def _details(
     job: _Job, fitted: Fitted, held_out: dict[str, Any] | None, computed: str
 ) -> dict[str, Any]:
     recipe, labelling, labels = job.recipe, job.labelling, job.maps.labels
+    where = job.shards.where
     return {
         "recipe": recipe.name,
         "seed": job.seed,
@@ -292,6 +295,7 @@ def _details(
         "resolution": recipe.input.resolution,
         "channels": recipe.input.channels,
         "labels_digest": labels.digest,
+        "shards": os.path.abspath(where) if url_of(where) is None else where,
         "shards_digest": job.shards.digest,
         "computed": computed,
     }

@@ -13,6 +13,7 @@ from granctl.errors import BadOptionError
 from granctl.progress import Progress
 from granctl.shards.build.write import BuildSpec, build_shards
 from granctl.shards.index import ShardSet
+from granctl.shards.source.knownsets import registered_name
 from granctl.shards.store import url_of
 from granctl.tree.cuts import depth_cut, label_map_of, level_cut, nodes_of_labels
 from granctl.tree.labelmap import LabelMap
@@ -58,7 +59,8 @@ def open_target(workspace: Workspace, text: str, progress: Progress) -> Target:
             f"{text!r} is not NAME or NAME@CUT",
             "CUT is leaf, depth-D or level-K, as in embedded@depth-7",
         )
-    shards = _shards(workspace, name, progress)
+    shards = shards_named(workspace, name, progress)
+    name = registered_name(workspace, name)
     known = name if name in ("embedded", *workspace.data_names()) else Path(name).resolve().name
     labels = _leaves(shards) if found[1] else _by_tree(shards, found[2], int(found[3]))
     return Target(name=f"{known}@{cut}", shards=shards, labels=labels)
@@ -80,13 +82,28 @@ def _has_cut(text: str) -> bool:
     return "@" in text and not Path(text).exists()
 
 
-def _shards(workspace: Workspace, name: str, progress: Progress) -> ShardSet:
+def shards_named(
+    workspace: Workspace, name: str, progress: Progress, *, holdout_frac: float = 0.1
+) -> ShardSet:
+    """The shard set that a registered name, a folder or a URL means; built where there is none.
+
+    Args:
+        workspace: where names are registered and shards are built.
+        name: what is meant.
+        progress: told what is built.
+        holdout_frac: the part of a source without held-out images that becomes `val`.
+
+    Raises:
+        UnknownDataError: it is neither a data set nor a folder.
+        GranctlError: it is damaged, or no source.
+    """
     if url_of(name) is not None:
         return ShardSet.open(name)
     folder = workspace.data_names().get(name, Path(name).expanduser())
     if name != "embedded" and (folder / MANIFEST_NAME).is_file():
         return ShardSet.open(folder)
-    built = build_shards(workspace, BuildSpec(source=name), None, progress)
+    spec = BuildSpec(source=name, holdout_frac=holdout_frac)
+    built = build_shards(workspace, spec, None, progress)
     if built.made:
         progress.note(f"built the shards of {name}: {built.path}")
     return ShardSet.open(built.path)

@@ -19,13 +19,16 @@ from granctl.alone import making_alone
 from granctl.files import read_json, write_json
 from granctl.progress import Progress
 from granctl.provenance import digest, plain, provenance
+from granctl.train.beside import beside_asked, beside_measured
 from granctl.train.device import Machine, open_device, precision, threads
 from granctl.train.evaluate import Evaluation
 from granctl.train.fewshot import fewshot
+from granctl.train.further import also_scored, further_sets
 from granctl.train.grouped import grouped
 from granctl.train.images import resolved
 from granctl.train.knn import knn
 from granctl.train.labelling import label_images
+from granctl.train.leaks import Leaked, guarded
 from granctl.train.lesson import Answer, Lesson
 from granctl.train.levels import ladder_of
 from granctl.train.linear import linear, steps_of_heads
@@ -77,7 +80,7 @@ def transfer(
     spec.check()
     machine = machine or Machine()
     run = Run.open(spec.run) if spec.run is not None else None
-    lesson = _lesson(workspace, spec, run, machine, progress)
+    lesson, leaked = _lesson(workspace, spec, run, machine, progress)
     inputs = {
         "target_shards": lesson.shards.digest,
         "target_labels": spec.target.labels.digest,
@@ -85,7 +88,7 @@ def transfer(
     }
     if run is not None and spec.method != "scratch":
         inputs["run"] = run.digest
-    asked = _asked(spec, lesson)
+    asked = {**_asked(spec, lesson), **beside_asked(spec, lesson.further, leaked)}
     identity = digest({"kind": "result", "schema": SCHEMA, **asked, "inputs": inputs})
     name = f"{spec.target.name}-{spec.method}"
     folder = out.absolute() if out else workspace.place("result", name, identity)
@@ -100,9 +103,11 @@ def transfer(
             return _found(folder, identity)
         answer = METHODS[spec.method](lesson, folder, identity)
         told = lesson.evaluated(answer)
+        also = also_scored(lesson, answer)
         source = _source(run) if spec.method != "scratch" else None
         details = {
             **_measured(spec, lesson, answer, told),
+            **beside_measured(workspace, spec, lesson.further, also, leaked, run, progress),
             "run": str(spec.run.absolute()) if spec.run and source else None,
             "source": source,
             "inputs": inputs,
@@ -132,8 +137,8 @@ def _lesson(
     run: Run | None,
     machine: Machine,
     progress: Progress,
-) -> Lesson:
-    """The target's images and the training, looked up and checked."""
+) -> tuple[Lesson, Leaked]:
+    """The target's images and the training, looked up and checked; and what was pretrained on."""
     recipe = spec.recipe
     if recipe is None:
         assert run is not None  # checked
@@ -149,6 +154,11 @@ def _lesson(
         progress.note(f"{test.dropped} {held_out} images have no class and are not scored")
     if spec.per_class is not None:
         train = train.only(few_of_each_class(train, spec.per_class, spec.seed))
+    seen_by = run if spec.method != "scratch" else None
+    kept = guarded(seen_by, shards, held_out, test, spec.leaks, workspace, progress)
+    further = further_sets(
+        workspace, spec.score_on, spec.target, train.class_ids, seen_by, spec.leaks, progress
+    )
     ladder = ladder_of(workspace, spec.target.labels, train.class_ids, sigmoid=train.multi_label)
     if ladder.note:
         progress.note(f"no coarser levels are scored: {ladder.note}")
@@ -161,12 +171,13 @@ def _lesson(
         assert run is not None  # checked
         head = own_head(run, workspace, spec.run_labels)
     candidates(training, spec.tries)  # values that cannot be are told now
-    return Lesson(
+    lesson = Lesson(
         spec=spec,
         shards=shards,
         held_out=held_out,
         train=train,
-        test=test,
+        test=kept.labelling,
+        further=further,
         ladder=ladder,
         recipe=recipe,
         training=training,
@@ -176,6 +187,7 @@ def _lesson(
         progress=progress,
         label=f"{spec.method} on {spec.target.name} seed {spec.seed}",
     )
+    return lesson, kept.leaked
 
 
 def _asked(spec: TransferSpec, lesson: Lesson) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from granctl import spec
 from granctl.errors import BadOptionError
 from granctl.progress import Progress
 from granctl.provenance import plain
+from granctl.train.leaks import Leaks
 from granctl.train.recipe import DEFAULT_RECIPE, Recipe, load_recipe, recipe_of, settings
 from granctl.train.runs import Run
 from granctl.train.targets import Target, given_target, open_target
@@ -74,6 +75,10 @@ class TransferSpec:
     """knn: a vote weighs exp(cosine / temperature)."""
     run_labels: Path | None = None
     """grouped: the run's label map, where it is not in the workspace."""
+    score_on: tuple[str, ...] = ()
+    """Further held-out sets that the same network is scored on, as `further.py` opens them."""
+    leaks: Leaks = "checksum"
+    """What happens to held-out images that the run was pretrained on."""
 
     def check(self) -> None:
         """Checks the values.

@@ -133,6 +133,37 @@ def near_pairs(hashes: NDArray[np.uint64], most: int) -> NDArray[np.int64]:
     return np.unique(found, axis=0) if len(found) else found
 
 
+def near_matches(
+    ours: NDArray[np.uint64], theirs: NDArray[np.uint64], most: int
+) -> Iterator[NDArray[np.int64]]:
+    """Pairs (of ours, of theirs) that differ in at most `most` bits; a pair may come repeatedly.
+
+    As `near_pairs`, but within neither set: it takes one pass over theirs for each choice of three
+    pieces, whatever lies near within them.
+
+    Args:
+        ours: uint64, shape (n,): the smaller set.
+        theirs: uint64, shape (m,).
+        most: 0 to `MOST_BITS`.
+
+    Yields:
+        int64, shape (p, 2).
+    """
+    for mask in _masks(most) if len(ours) else ():
+        keys = ours & mask
+        order = np.argsort(keys, kind="stable")
+        keys, asked = keys[order], theirs & mask
+        begin = np.searchsorted(keys, asked, side="left")
+        here = np.flatnonzero(keys[begin.clip(max=len(keys) - 1)] == asked)
+        begin, end = begin[here], np.searchsorted(keys, asked[here], side="right")
+        while len(here):
+            near = differing_bits(ours[order[begin]], theirs[here]) <= most
+            yield np.column_stack([order[begin[near]], here[near]])
+            begin = begin + 1
+            left = begin < end
+            here, begin, end = here[left], begin[left], end[left]
+
+
 def _masks(most: int) -> Iterator[np.uint64]:
     """Bits of each choice of three pieces."""
     bounds = np.linspace(0, _BITS, most + _TABLES + 1).astype(int).tolist()

@@ -20,6 +20,7 @@ from granctl.shards.build.planfile import Plan, SourceRef, find_plan, write_plan
 from granctl.shards.build.selection import classes_of_labels, holds_out, select, selection_identity
 from granctl.shards.journal import check_no_journal
 from granctl.shards.manifest import classes_record
+from granctl.shards.source.knownsets import registered_name
 from granctl.shards.source.listing import SPLITS, Source
 from granctl.shards.source.resolve import EMBEDDED, open_source
 from granctl.shards.store import url_of
@@ -177,8 +178,9 @@ def _shards(
 
 def _absolute(workspace: Workspace, text: str) -> str:
     """The source as a process in another folder would say it."""
-    if text == EMBEDDED or text in workspace.data_names() or url_of(text) is not None:
-        return text
+    name = registered_name(workspace, text)
+    if name == EMBEDDED or name in workspace.data_names() or url_of(name) is not None:
+        return name
     return os.path.abspath(Path(text).expanduser())
 
 

@@ -11,6 +11,7 @@ from granctl.errors import CompressedSourceError, SourceLayoutError
 from granctl.files import read_json
 from granctl.shards.source.hubparquet import parquet_files
 from granctl.shards.source.imagenet1k import data_root, official_tars, truth_file
+from granctl.shards.source.imagenetv2 import is_imagenetv2
 from granctl.shards.source.inaturalist import annotation_files
 from granctl.shards.source.kinds import IMAGE_SUFFIXES
 from granctl.shards.source.opening import SourceKind, tars_below
@@ -38,6 +39,8 @@ def detected(path: Path, files: tuple[str, ...] = ()) -> SourceKind:
         return "inat"
     if official_tars(path) or data_root(path) != path or _has_flat_val(path):
         return "imagenet1k"
+    if is_imagenetv2(path):
+        return "imagenetv2"
     folders_hold_images = _holds_images(path)
     tars = [] if folders_hold_images else tars_below(path)
     if tars:
@@ -57,7 +60,7 @@ def _kind_of_file(path: Path) -> SourceKind:
     if ending == ".parquet":
         return "parquet"
     if ending == ".tar":
-        return _kind_of_tar(path)
+        return "imagenetv2" if is_imagenetv2(path) else _kind_of_tar(path)
     raise SourceLayoutError(path, "it is a file, and a folder, .tar, .parquet or .csv was expected")
 
 

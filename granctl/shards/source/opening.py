@@ -12,7 +12,7 @@ from granctl.progress import Progress
 from granctl.workspace import Workspace
 
 SourceKind = Literal[
-    "folders", "tars", "imagenet1k", "inat", "webdataset", "shards", "parquet", "csv"
+    "folders", "tars", "imagenet1k", "imagenetv2", "inat", "webdataset", "shards", "parquet", "csv"
 ]
 KINDS: tuple[str, ...] = get_args(SourceKind)
 
@@ -34,6 +34,8 @@ class Opening:
     known: Collection[str] | None
     """Labels of a label list, if one was given: they say which folder is a class."""
     progress: Progress
+    numbered: tuple[str, ...] = ()
+    """The labels that numbers of folders count; empty: those of ImageNet-1k."""
 
 
 def expanded(text: str) -> list[str]:

@@ -5,9 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from granctl.errors import (
     BadOptionError,
@@ -17,17 +14,18 @@ from granctl.errors import (
     listing,
 )
 from granctl.progress import Progress, Silent
-from granctl.shards.index import ShardSet
 from granctl.shards.journal import check_no_journal
 from granctl.shards.remote.download import fetched_source
 from granctl.shards.source.detect import detected
 from granctl.shards.source.folders import folder_inventory
 from granctl.shards.source.hubparquet import open_hub_parquet, parquet_files
 from granctl.shards.source.imagenet1k import open_imagenet1k
+from granctl.shards.source.imagenetv2 import open_imagenetv2
 from granctl.shards.source.inaturalist import open_inaturalist
 from granctl.shards.source.inventory import FileSource, by_folder
+from granctl.shards.source.knownsets import known_as, registered_name
 from granctl.shards.source.layout import laid_out, splits_of_tops
-from granctl.shards.source.listing import SPLITS, Source
+from granctl.shards.source.listing import Source
 from granctl.shards.source.opening import KINDS, Opening, SourceKind, expanded, tars_below
 from granctl.shards.source.parquet import ParquetSource, is_indexed
 from granctl.shards.source.pathlist import open_pathlist
@@ -35,13 +33,14 @@ from granctl.shards.source.shardsource import open_shard_set
 from granctl.shards.source.tarsource import tar_inventory
 from granctl.shards.source.webdataset import open_webdataset
 from granctl.shards.store import url_of
-from granctl.workspace import MANIFEST_NAME, Workspace, embedded
+from granctl.workspace import Workspace, embedded
 
 EMBEDDED = "embedded"
 _EXPECTED: Mapping[SourceKind, str] = {
     "folders": "a folder of class folders",
     "tars": "one .tar a class, a .tar of them, or a .tar of class folders",
     "imagenet1k": "train/ and val/, or the ILSVRC2012 tars, with the labels of flat val images",
+    "imagenetv2": "folders of classes named 0 to 999, or a .tar of them",
     "inat": "train.json or val.json beside the folders of images",
     "webdataset": ".tar shards with KEY.jpg and KEY.cls or KEY.json",
     "shards": "a shard set of `granctl shards build`",
@@ -87,18 +86,49 @@ def open_source(
     if name_or_path == EMBEDDED:
         return ParquetSource(embedded("images"), EMBEDDED)
     progress = progress or Silent()
-    path, files = _located(workspace, name_or_path, progress)
+    name = registered_name(workspace, name_or_path)
+    path, files = _located(workspace, name, progress)
     check_no_journal(path)
-    registered = name_or_path in workspace.data_names()
+    registered = name in workspace.data_names()
     opening = Opening(
         workspace=workspace,
         path=path,
         files=files,
-        name=name_or_path if registered else _plain_name(path),
+        name=name if registered else _plain_name(path),
         known=known,
         progress=progress,
+        numbered=_numbered(workspace, name) if registered else (),
     )
-    return _OPENERS[kind or detected(path, files)](opening)
+    found = kind or detected(path, files)
+    return _OPENERS[_as_numbered(found, opening)](opening)
+
+
+def open_as(workspace: Workspace, name: str, path: Path, progress: Progress) -> Source:
+    """Opens what lies at a path as the data set of that name, whether or not it is registered.
+
+    Raises:
+        UserError: it is no source, as in `open_source`.
+    """
+    check_no_journal(path)
+    opening = Opening(
+        workspace=workspace,
+        path=path,
+        name=name,
+        known=None,
+        progress=progress,
+        numbered=_numbered(workspace, name),
+    )
+    return _OPENERS[_as_numbered(detected(path), opening)](opening)
+
+
+def _numbered(workspace: Workspace, name: str) -> tuple[str, ...]:
+    """The labels that the numbers of a data set's folders count; empty where they are names."""
+    facts = known_as(workspace, name)
+    return facts.labels(facts.numbered) if facts and facts.numbered else ()
+
+
+def _as_numbered(kind: SourceKind, opening: Opening) -> SourceKind:
+    return "imagenetv2" if opening.numbered and kind in ("folders", "tars") else kind
 
 
 def _located(workspace: Workspace, text: str, progress: Progress) -> tuple[Path, tuple[str, ...]]:
@@ -214,43 +244,10 @@ _OPENERS: Mapping[str, Callable[[Opening], Source]] = {
     "folders": _open_folders,
     "tars": _open_tars,
     "imagenet1k": _open_imagenet1k,
+    "imagenetv2": open_imagenetv2,
     "inat": _open_inat,
     "webdataset": _open_webdataset,
     "shards": _open_shards,
     "parquet": _open_parquet,
     "csv": _open_csv,
 }
-
-
-def count_images(
-    workspace: Workspace, name: str, progress: Progress | None = None
-) -> dict[str, Any]:
-    """Labels and images of a data set in each split, by names alone; nothing is decoded.
-
-    The fields: name, path, form (`shards` or `source`), labels, images, splits (split -> images)
-    and others (files that are no images).
-
-    Raises:
-        UnknownDataError: nobody registered it.
-        UserError: its folder is no source, as in `open_source`.
-    """
-    if name != EMBEDDED and (workspace.data_folder(name) / MANIFEST_NAME).is_file():
-        shards = ShardSet.open(workspace.data_folder(name))
-        splits = {split: shards.num_images(split) for split in shards.splits}
-        path, form, labels, others = shards.root, "shards", shards.labels, 0
-    else:
-        source = open_source(workspace, name, progress=progress)
-        found = source.listing
-        counts = np.bincount(found.split_of, minlength=len(SPLITS)).tolist()
-        splits = {split: num for split, num in zip(SPLITS, counts, strict=True) if num}
-        path, form, labels = source.root, "source", found.labels
-        others = found.num_others + found.num_outside + len(found.rejected)
-    return {
-        "name": name,
-        "path": str(path),
-        "form": form,
-        "labels": len(labels),
-        "images": sum(splits.values()),
-        "splits": splits,
-        "others": others,
-    }

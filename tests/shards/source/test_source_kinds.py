@@ -24,9 +24,10 @@ from granctl.errors import (
     SourceLayoutError,
     UnsafeLinkError,
 )
+from granctl.shards.source.counting import count_images
 from granctl.shards.source.detect import detected
 from granctl.shards.source.listing import SPLITS
-from granctl.shards.source.resolve import count_images, open_source
+from granctl.shards.source.resolve import open_source
 from granctl.workspace import Workspace
 
 WNIDS = ("n01440764", "n01443537", "n01484850")

@@ -15,7 +15,8 @@ from granctl.errors import (
     UnknownDataError,
     UnsafeLinkError,
 )
-from granctl.shards.source.resolve import count_images, open_source
+from granctl.shards.source.counting import count_images
+from granctl.shards.source.resolve import open_source
 from granctl.workspace import Workspace
 
 

@@ -1,0 +1,87 @@
+"""What a result says beside its score: further sets, leaked images, how its classes are covered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from granctl.progress import Progress
+from granctl.train.evaluate import Scores
+from granctl.train.further import Further
+from granctl.train.leaks import Leaked
+from granctl.train.lookup import map_of_run
+from granctl.train.runs import Run
+from granctl.train.transferspec import TransferSpec
+from granctl.tree.labelmap import LabelMap
+from granctl.tree.sourcemap import covered
+from granctl.tree.store import embedded_wordnet
+from granctl.workspace import Workspace
+
+
+def beside_asked(spec: TransferSpec, further: Sequence[Further], leaked: Leaked) -> dict[str, Any]:
+    """What the numbers depend on beside the target and the training.
+
+    Nothing is said of what is not there, so that a result without it keeps its name. How many
+    images leaked belongs to it: the run's shards may be there at one time and not at another.
+    """
+    about: dict[str, Any] = {}
+    if further:
+        about["score_on"] = {
+            one.name: [one.asked, one.shards.digest, one.split, len(one.labelling), one.leaked]
+            for one in further
+        }
+    if spec.leaks != "checksum":
+        about["leaks"] = spec.leaks
+    if leaked is not None and leaked["images"]:
+        about["leaked"] = leaked
+    return about
+
+
+def beside_again(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of `TransferSpec` that a result was made with: further sets, and what leaks do."""
+    return {
+        "score_on": tuple(one["asked"] for one in (result.get("also") or {}).values()),
+        "leaks": result.get("leaks", "checksum"),
+    }
+
+
+def beside_measured(
+    workspace: Workspace,
+    spec: TransferSpec,
+    further: Sequence[Further],
+    also: Mapping[str, Scores],
+    leaked: Leaked,
+    run: Run | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    """The fields `leaks`, `also`, `leaked` and `source_map` of a result."""
+    source = None
+    if run is not None and spec.method != "scratch":
+        source = source_map(map_of_run(run, workspace), spec.target.labels, progress)
+    return {
+        "leaks": spec.leaks,
+        "also": {one.name: one.record(also[one.name]) for one in further},
+        "leaked": leaked,
+        "source_map": source,
+    }
+
+
+def source_map(
+    source: LabelMap | None, target: LabelMap, progress: Progress
+) -> dict[str, Any] | None:
+    """How the classes of a target are covered by those of a run, by the embedded WordNet.
+
+    None where the run's label map is gone, or one of the two is a map of single images.
+    """
+    if source is None:
+        progress.note("the label map of the run is not there any more: no map to the target's")
+        return None
+    if "image" in (source.keyed_by, target.keyed_by):
+        return None
+    found = covered(embedded_wordnet(), source, target)
+    if found.counts["none"]:
+        none = [
+            name for name, how in zip(target.class_names, found.how, strict=True) if how == "none"
+        ]
+        progress.note(f"no class of the run covers {len(none)} of the target's: {none[0]} ...")
+    return found.record()

@@ -1,0 +1,76 @@
+"""A small ImageNet-1k, in both layouts, through `data add`, `data check` and `transfer`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import fake_imagenet as fake
+import pytest
+from shapes import TINY_RECIPE
+
+Granctl = Callable[..., Any]
+TRAIN, VAL = 3, 2
+LAYOUTS = {"folders": fake.write_folders, "tars": fake.write_tars}
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    """A tiny one."""
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY_RECIPE)
+    return path
+
+
+def _scored(
+    granctl: Granctl, tmp_path: Path, recipe: Path, wnids: tuple[str, ...], layout: str, steps: int
+) -> dict[str, Any]:
+    """Adds and checks all three sets, and transfers from scratch to the first."""
+    space = tmp_path / f"workspace-{layout}"
+    fake.write_facts(space, wnids, TRAIN, VAL)
+    places = {
+        "in1k": LAYOUTS[layout](tmp_path / layout, wnids, TRAIN, VAL),
+        "in1k-v2": fake.write_v2(tmp_path / f"{layout}-v2", wnids),
+        "in1k-real": fake.write_real(tmp_path / f"{layout}-real", wnids, VAL),
+    }
+    for name, place in places.items():
+        done = granctl("data", "add", name, place, "--workspace", space)
+        assert done.path == place
+        found = granctl("data", "check", name, "--workspace", space, "--json").json
+        assert found["whole"], found
+    options = ("--method", "scratch", "--recipe", recipe, "--target", "in1k", "--steps", steps)
+    further = ("--score-on", "in1k-v2", "--score-on", "in1k-real")
+    found = granctl("transfer", *options, *further, "--workspace", space, "--json").json
+    assert found["num_classes"] == len(wnids)
+    assert found["n"] == len(wnids) * VAL
+    assert found["also"]["in1k-v2"]["n"] == len(wnids) * fake.V2_PER_CLASS
+    real = fake.real_lists(wnids, VAL)
+    assert found["also"]["in1k-real"]["n"] == sum(map(bool, real))
+    assert found["also"]["in1k-real"]["left_out"] == len(real) - sum(map(bool, real))
+    return found
+
+
+def _same(first: dict[str, Any], second: dict[str, Any]) -> None:
+    for field in ("top1", "mean_per_class", "n", "correct", "train_loss", "num_classes", "split"):
+        assert first[field] == second[field], field
+    for name in ("in1k-v2", "in1k-real"):
+        for field in ("top1", "n", "correct", "left_out"):
+            assert first["also"][name][field] == second["also"][name][field], (name, field)
+
+
+def test_both_layouts_give_equal_results(granctl: Granctl, tmp_path: Path, recipe: Path) -> None:
+    """Twenty classes, by folders and by tars with the development kit."""
+    wnids = fake.some_wnids(20)
+    found = [_scored(granctl, tmp_path, recipe, wnids, layout, 150) for layout in LAYOUTS]
+    _same(*found)
+    assert found[0]["top1"] > 2 / 20  # colours are easy to learn, and chance is 1 / 20
+    assert found[0]["also"]["in1k-v2"]["top1"] > 2 / 20
+
+
+@pytest.mark.slow
+def test_a_thousand_classes_in_both_layouts(granctl: Granctl, tmp_path: Path, recipe: Path) -> None:
+    """All labels of the official list."""
+    wnids = fake.some_wnids(1000)
+    found = [_scored(granctl, tmp_path, recipe, wnids, layout, 12) for layout in LAYOUTS]
+    _same(*found)
