@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from granctl.cli.buildoptions import takes
-from granctl.cli.options import Json, Out, Quiet, RunFolder, Seed, WorkspaceFolder
+from granctl.cli.options import Init, Json, Out, Quiet, RunFolder, Seed, WorkspaceFolder
 from granctl.cli.trainoptions import MachineOptions, Settings, machine_options
 
 
@@ -23,6 +23,7 @@ class _Method(StrEnum):
 def transfer(
     machine: MachineOptions,
     run: RunFolder = None,
+    init: Init = None,
     target: Annotated[
         str,
         typer.Option(
@@ -39,7 +40,9 @@ def transfer(
         int | None, typer.Option(help="Labelled images a class (default: all).")
     ] = None,
     steps: Annotated[int | None, typer.Option(help="(default: the recipe's).")] = None,
-    recipe: Annotated[str | None, typer.Option(help="For --method scratch without a run.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="For --method scratch without a run, and with --init.")
+    ] = None,
     set_: Settings = None,
     seed: Seed = 0,
     out: Out = None,
@@ -55,10 +58,11 @@ def transfer(
 
     session = Session(workspace, as_json=json, quiet=quiet)
     space, progress = session.workspace, session.progress
-    if run is None and method != _Method.scratch:
+    if run is None and init is None and method != _Method.scratch:
         run = session.given_or_newest(run, "run")
-    how = asked.recipe_of_options(method, run, recipe, set_ or [], progress)
+    public = asked.public_of_options(init, recipe)
+    how = asked.recipe_of_options(method, run, recipe, set_ or [], progress, public)
     on = asked.target_of_options(space, target, target_shards, target_labels, progress)
     budget: dict[str, Any] = {"per_class": per_class, "steps": steps, "seed": seed}
-    spec = TransferSpec(target=on, method=method.value, run=run, recipe=how, **budget)
+    spec = TransferSpec(target=on, method=method.value, run=run, init=public, recipe=how, **budget)
     session.emit(transfer(space, spec, out, progress, Machine(**machine.fields)))

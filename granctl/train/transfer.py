@@ -21,8 +21,10 @@ from granctl.provenance import digest, plain, provenance
 from granctl.train.device import Machine, open_device, precision, threads
 from granctl.train.images import resolved
 from granctl.train.labelling import label_images
+from granctl.train.origin import Origin
+from granctl.train.public import PublicModel
 from granctl.train.recipe import Transfer
-from granctl.train.runs import CHECKPOINTS, Run
+from granctl.train.runs import CHECKPOINTS
 from granctl.train.shots import few_of_each_class
 from granctl.train.taught import Lesson, Outcome, taught
 from granctl.train.transferspec import TransferSpec
@@ -54,7 +56,7 @@ def transfer(
     """
     spec.check()
     machine = machine or Machine()
-    run = Run.open(spec.run) if spec.run is not None else None
+    run = spec.origin
     lesson = _lesson(spec, run, machine, progress)
     inputs = {
         "target_shards": lesson.shards.digest,
@@ -101,7 +103,7 @@ def _found(folder: Path, identity: str) -> Artefact:
     return Artefact(kind="result", path=path, digest=identity, made=False, details=details)
 
 
-def _lesson(spec: TransferSpec, run: Run | None, machine: Machine, progress: Progress) -> Lesson:
+def _lesson(spec: TransferSpec, run: Origin | None, machine: Machine, progress: Progress) -> Lesson:
     """The target's images and the training, looked up and checked."""
     recipe = spec.recipe
     if recipe is None:
@@ -146,7 +148,7 @@ def _asked(spec: TransferSpec, lesson: Lesson) -> dict[str, Any]:
     }
 
 
-def _body(lesson: Lesson, run: Run | None, progress: Progress) -> Any:
+def _body(lesson: Lesson, run: Origin | None, progress: Progress) -> Any:
     """The network to start from, before it gets its new head."""
     from granctl.train import models
 
@@ -191,9 +193,9 @@ def _measured(spec: TransferSpec, lesson: Lesson, outcome: Outcome) -> Mapping[s
     }
 
 
-def _source(run: Run | None) -> dict[str, Any] | None:
-    if run is None:
-        return None
+def _source(run: Origin | None) -> dict[str, Any] | None:
+    if run is None or isinstance(run, PublicModel):
+        return None if run is None else run.source
     record = run.record
     head = record.get("head")
     # Several maps are a way of their own to pretrain: no mean may be taken over them and one map.
