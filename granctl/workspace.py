@@ -26,7 +26,9 @@ from granctl.errors import (
 from granctl.files import make_folder, read_json, write_bytes, write_json
 from granctl.provenance import plain, provenance, short
 
-Kind = Literal["taxonomy", "label-map", "shards", "run", "features", "result", "report", "study"]
+Kind = Literal[
+    "taxonomy", "label-map", "shards", "run", "features", "result", "probe", "report", "study"
+]
 
 _FOLDER_OF_KIND: dict[Kind, str] = {
     "taxonomy": "taxonomies",
@@ -35,6 +37,7 @@ _FOLDER_OF_KIND: dict[Kind, str] = {
     "run": "runs",
     "features": "features",
     "result": "results",
+    "probe": "probes",
     "report": "reports",
     "study": "studies",
 }
@@ -45,6 +48,7 @@ _MAKER_OF_KIND: dict[Kind, str] = {
     "run": "granctl pretrain",
     "features": "granctl embed",
     "result": "granctl transfer",
+    "probe": "granctl probe",
     "report": "granctl report",
     "study": "granctl sweep run",
 }

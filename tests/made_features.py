@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from generated_images import LABELS
 
+from granctl.shards.feature_file import META
 from granctl.shards.features import Features
 from granctl.shards.index import ShardSet
 from granctl.tree.labelmap import LabelMap
@@ -29,6 +30,18 @@ def write_features(
         digest="1" * 64,
     ).write(path)
     return path
+
+
+def rewrite_features(path: Path, out: Path, **changes: Any) -> Path:
+    """The file with columns replaced under the head that it had, as no program of ours does it."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        table, head = file.read(), file.metadata.metadata[META]
+    for name, values in changes.items():
+        table = table.set_column(table.column_names.index(name), name, values)
+    pq.write_table(table.replace_schema_metadata({META: head}), out)
+    return out
 
 
 def write_features_of(path: Path, shards: ShardSet, leave_out: int = 0, dim: int = 4) -> Path:

@@ -8,6 +8,7 @@ from granctl.cli import (
     data,
     demo,
     embed,
+    probe,
     report,
     reproduce,
     resumecheck,
@@ -37,6 +38,7 @@ app.add_typer(data.app, name="data")
 app.command("demo")(demo.demo)
 app.command("embed")(embed.embed)
 app.command("pretrain")(train.pretrain)
+app.command("probe")(probe.probe)
 app.add_typer(train.recipes, name="recipes")
 app.command("report")(report.report)
 app.command("reproduce")(reproduce.reproduce)

@@ -16,6 +16,8 @@ from granctl.workspace import Artefact, Kind, Workspace
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from granctl.train.origin import Origin
+
 PLAIN_LINE_EVERY_S = 5.0
 FOLLOW_EVERY_S = 2.0
 
@@ -58,6 +60,19 @@ class Session:
         newest = self.workspace.newest(kind)
         self.progress.note(f"using the newest {kind}: {newest}")
         return newest
+
+    def origin(self, run: Path | None, init: str | None) -> Origin:
+        """The network of `--run` or `--init`, else the newest run, which is said.
+
+        Raises:
+            NothingToUseError: nothing was given, and there is no run.
+            GranctlError: it is not there, or damaged.
+        """
+        from granctl.train.origin import open_origin
+
+        if init is None:
+            run = self.given_or_newest(run, "run")
+        return open_origin(run, init)
 
     def emit(self, artefact: Artefact) -> None:
         """Prints the one result and remembers it as the newest of its kind."""

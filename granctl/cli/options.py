@@ -70,3 +70,11 @@ Source = Annotated[
 RunFolder = Annotated[
     Path | None, typer.Option("--run", help="A run of `granctl pretrain` (default: newest).")
 ]
+Init = Annotated[
+    str | None,
+    typer.Option(
+        "--init",
+        help="Public weights in place of --run: timm:NAME, or timm:NAME=FILE with their file.",
+        metavar="timm:NAME[=FILE]",
+    ),
+]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from granctl.cli.buildoptions import takes
-from granctl.cli.options import Json, Out, Quiet, RunFolder, Seed, WorkspaceFolder
+from granctl.cli.options import Init, Json, Out, Quiet, RunFolder, Seed, WorkspaceFolder
 from granctl.cli.trainoptions import MachineOptions, Settings, machine_options
 from granctl.cli.transferoptions import MethodOptions, method_options
 
@@ -34,6 +34,7 @@ def transfer(
     how: MethodOptions,
     machine: MachineOptions,
     run: RunFolder = None,
+    init: Init = None,
     target: Annotated[
         str,
         typer.Option(
@@ -67,7 +68,9 @@ def transfer(
             " (and not scored), or kept."
         ),
     ] = _Leaks.checksum,
-    recipe: Annotated[str | None, typer.Option(help="For --method scratch without a run.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="For --method scratch without a run, and with --init.")
+    ] = None,
     set_: Settings = None,
     seed: Seed = 0,
     out: Out = None,
@@ -83,12 +86,13 @@ def transfer(
 
     session = Session(workspace, as_json=json, quiet=quiet)
     space, progress = session.workspace, session.progress
-    if run is None and method != _Method.scratch:
+    if run is None and init is None and method != _Method.scratch:
         run = session.given_or_newest(run, "run")
-    table = asked.recipe_of_options(method.value, run, recipe, set_ or [], progress)
+    public = asked.public_of_options(init, recipe)
+    table = asked.recipe_of_options(method.value, run, recipe, set_ or [], progress, public)
     on = asked.target_of_options(space, target, target_shards, target_labels, progress)
     given: dict[str, Any] = {"per_class": per_class, "steps": steps, **how.fields(method.value)}
     given |= {"score_on": tuple(score_on or ()), "leaks": leaks.value, "seed": seed}
-    who: dict[str, Any] = {"method": method.value, "run": run, "recipe": table}
+    who: dict[str, Any] = {"method": method.value, "run": run, "init": public, "recipe": table}
     spec = TransferSpec(target=on, **who, **given)
     session.emit(transfer(space, spec, out, progress, Machine(**machine.fields)))

@@ -31,6 +31,12 @@ from granctl.errors.launch import (
     QueueSilentError,
     SubmitRefusedError,
 )
+from granctl.errors.origin import (
+    NothingToProbeError,
+    PublicWeightsMissingError,
+    UnknownPublicModelError,
+    WeightsDoNotFitError,
+)
 from granctl.errors.predictions import (
     BadPredictionsError,
     NoPredictionsError,
@@ -217,6 +223,7 @@ __all__ = [
     "NothingKeptError",
     "NothingToCompareError",
     "NothingToLearnError",
+    "NothingToProbeError",
     "NothingToUseError",
     "OtherImagesError",
     "OtherPredictionsError",
@@ -224,6 +231,7 @@ __all__ = [
     "OutputNotWritableError",
     "PeerLostError",
     "ProcessesFailedError",
+    "PublicWeightsMissingError",
     "QueueSilentError",
     "RealLabelsError",
     "RelabelUnfinishedError",
@@ -252,11 +260,13 @@ __all__ = [
     "UnknownListError",
     "UnknownModelError",
     "UnknownNodeError",
+    "UnknownPublicModelError",
     "UnknownRecipeError",
     "UnknownRunError",
     "UnknownStudyError",
     "UnsafeLinkError",
     "UserError",
+    "WeightsDoNotFitError",
     "WorkerDiedError",
     "WorldFailedError",
     "WrongWordNetError",

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from granctl.errors import FeaturesNotFiniteError, ManifestMismatchError, MissingInputError
-from granctl.shards.features import HINT, META
+from granctl.shards.feature_file import META
+from granctl.shards.features import HINT
 
 ROWS_A_PIECE = 16_384
 
@@ -107,7 +108,8 @@ class FeatureStream:
         """
         start = 0
         for flat in self._column("features"):
-            matrix = flat.flatten().to_numpy(zero_copy_only=False).reshape(-1, self.dim)
+            numbers = flat.flatten().to_numpy(zero_copy_only=False)
+            matrix = numbers.reshape(-1, self.dim).astype(np.float32, copy=False)
             yield start, matrix
             start += len(matrix)
 

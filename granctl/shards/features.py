@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,14 +12,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from granctl.errors import ManifestMismatchError, MissingInputError
-from granctl.files import replacing
 from granctl.provenance import plain
+from granctl.shards.feature_file import META, Keys, content_hasher, pieces_of, write_features
 
 SCHEMA = 1
-META = b"granctl.features"
 HINT = "make it again with `granctl embed`"
 ROWS_A_GROUP = 32_768
 """Rows that a reader must be able to hold at once."""
+
+
+def head_of(
+    *, digest: str, run_digest: str, shards_digest: str, split: str, record: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the file's metadata says, but for the digest of its content."""
+    return {
+        "schema": SCHEMA,
+        "digest": digest,
+        "run_digest": run_digest,
+        "shards_digest": shards_digest,
+        "split": split,
+        "provenance": plain(record),
+    }
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,11 +69,15 @@ class Features:
     @property
     def content_digest(self) -> str:
         """Sha256 over the arrays: a file that was changed is found out."""
-        hasher = hashlib.sha256(str(self.matrix.shape).encode())
-        hasher.update(np.ascontiguousarray(self.checksums.astype("S32")).tobytes())
-        hasher.update("\0".join(self.labels.tolist()).encode())
-        hasher.update(np.ascontiguousarray(self.matrix.astype("<f4")).tobytes())
-        return hasher.hexdigest()
+        hasher = content_hasher(self._keys, self.matrix.shape[1])
+        hasher.update(np.ascontiguousarray(self.matrix, dtype="<f4").data)
+        return str(hasher.hexdigest())
+
+    @property
+    def _keys(self) -> Keys:
+        ids, label = np.unique(self.labels, return_inverse=True)
+        splits = {self.split: len(self.labels)}
+        return Keys(checksums=self.checksums, label=label, label_ids=ids.tolist(), splits=splits)
 
     def write(self, path: Path) -> None:
         """Writes the file whole, or not at all.
@@ -69,30 +85,20 @@ class Features:
         Raises:
             OutputNotWritableError: no space, read-only, no permission.
         """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        head = {
-            "schema": SCHEMA,
-            "digest": self.digest,
-            "content_digest": self.content_digest,
-            "run_digest": self.run_digest,
-            "shards_digest": self.shards_digest,
-            "split": self.split,
-            "provenance": plain(self.provenance),
-        }
-        flat = pa.array(np.ascontiguousarray(self.matrix).reshape(-1), pa.float32())
-        table = pa.table(
-            {
-                "checksum": pa.array([c.decode() for c in self.checksums.tolist()], pa.string()),
-                "label": pa.array(self.labels.tolist(), pa.string()).dictionary_encode(),
-                "features": pa.FixedSizeListArray.from_arrays(flat, self.matrix.shape[1]),
-            }
-        ).replace_schema_metadata({META: json.dumps(head, sort_keys=True)})
-        with replacing(path) as temporary:
-            # A dictionary of floats is tried and thrown away for every page.
-            options = {"compression": "zstd", "use_dictionary": ["label"]}
-            pq.write_table(table, temporary, row_group_size=ROWS_A_GROUP, **options)
+        write_features(
+            path,
+            pieces_of(self.matrix, ROWS_A_GROUP),
+            keys=self._keys,
+            dim=self.matrix.shape[1],
+            dtype="float32",
+            head=head_of(
+                digest=self.digest,
+                run_digest=self.run_digest,
+                shards_digest=self.shards_digest,
+                split=self.split,
+                record=self.provenance,
+            ),
+        )
 
     @classmethod
     def read(cls, path: Path) -> Features:
@@ -108,14 +114,15 @@ class Features:
         if not path.is_file():
             raise MissingInputError("features", path, "make them with `granctl embed`")
         try:
-            table = pq.read_table(path)
-            head = json.loads((table.schema.metadata or {})[META])
+            with pq.ParquetFile(path) as file:
+                head = json.loads((file.metadata.metadata or {})[META])
+                table = file.read()
             width = table.schema.field("features").type.list_size
             flat = table["features"].combine_chunks().values.to_numpy(zero_copy_only=False)
             found = cls(
                 checksums=np.array(table["checksum"].to_pylist(), dtype="S32"),
                 labels=np.array(table["label"].to_pylist(), dtype=np.str_),
-                matrix=flat.reshape(-1, width),
+                matrix=flat.reshape(-1, width).astype(np.float32, copy=False),
                 run_digest=head["run_digest"],
                 shards_digest=head["shards_digest"],
                 split=head["split"],

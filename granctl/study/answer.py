@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from granctl.study.summary import TARGET_ALONE, Panel, Point, difference
+from granctl.study.summary import PUBLIC, TARGET_ALONE, Panel, Point, difference
 
 MOST_NAMES = 4
 
@@ -20,6 +20,8 @@ def count(number: int, noun: str) -> str:
 
 def source_words(point: Point) -> str:
     """What a point did before the transfer, in words."""
+    if point.family == PUBLIC:
+        return f"the public weights {point.cut}"
     if point.classes_present is None:
         return "training on the target alone"
     return f"pretraining on {count(round(point.classes_present), 'class')} ({point.cut})"

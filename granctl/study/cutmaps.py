@@ -41,7 +41,7 @@ def find_cuts(
     """
     by_cut: dict[str, list[Result]] = defaultdict(list)
     for result in sorted(results, key=lambda r: (r["seed"], r["digest"])):
-        if result.get("source"):
+        if (result.get("source") or {}).get("labels_digest"):
             by_cut[result["source"]["cut"]].append(result)
     cuts: list[Cut] = []
     # As on the curve: by the classes that have images, not by all that the map knows.

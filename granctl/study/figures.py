@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from granctl.files import replacing
-from granctl.study.summary import TARGET_ALONE, Panel, Point
+from granctl.study.summary import PUBLIC, TARGET_ALONE, Panel, Point
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,7 +79,7 @@ def panel_title(panel: Panel) -> str:
 def _draw(axes: Axes, panel: Panel) -> None:
     for family in dict.fromkeys(c.family for c in panel.points):
         points = [c for c in panel.points if c.family == family]
-        if family == TARGET_ALONE:
+        if family in (TARGET_ALONE, PUBLIC):
             for point in points:
                 _draw_band(axes, point)
         else:
@@ -136,4 +136,4 @@ def _draw_line(axes: Axes, family: str, points: Sequence[Point]) -> None:
 def _draw_band(axes: Axes, point: Point) -> None:
     mean, sd = 100 * point.top1.mean, 100 * (point.top1.sd or 0)
     axes.axhspan(mean - sd, mean + sd, color=_BAND, alpha=0.18, linewidth=0)
-    axes.axhline(mean, color=_BAND, linewidth=1, linestyle=(0, (1, 1.5)), label=TARGET_ALONE)
+    axes.axhline(mean, color=_BAND, linewidth=1, linestyle=(0, (1, 1.5)), label=point.cut)

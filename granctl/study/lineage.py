@@ -9,6 +9,7 @@ from typing import Any
 
 from granctl.study.cutmaps import run_spec
 from granctl.study.results import Result
+from granctl.study.summary import PUBLIC
 from granctl.train.lookup import map_paths
 from granctl.train.maps import further_digests
 from granctl.workspace import Workspace
@@ -19,7 +20,7 @@ class Step:
     """One artefact on the way to a number."""
 
     what: str
-    """cut, pretrain or transfer."""
+    """cut, pretrain, public weights or transfer."""
     digest: str
     path: str
     command: str | None
@@ -35,9 +36,11 @@ def lineage(workspace: Workspace, result: Result) -> list[Step]:
     if source:
         made = run_spec(result).get("provenance")
         path = str(result.get("run") or "")
-        run = _step("pretrain", source.get("run_digest"), path, made)
+        what = "public weights" if source["method"] == PUBLIC else "pretrain"
+        run = _step(what, source.get("run_digest"), path, made)
         also, fine = further_digests(run.inputs)
-        cuts = [source.get("labels_digest"), *also, *([fine] if fine else [])]
+        ours = [] if source["method"] == PUBLIC else [source.get("labels_digest")]
+        cuts = [*ours, *also, *([fine] if fine else [])]
         steps += [_step("cut", cut, *_cut_record(workspace, cut)) for cut in cuts]
         steps.append(run)
     steps.append(_step("transfer", result["digest"], result["path"], result.get("provenance")))

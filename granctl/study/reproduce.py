@@ -25,6 +25,7 @@ from granctl.train.lookup import find_map, shards_by_digest
 from granctl.train.maps import further_digests
 from granctl.train.ownhead import own_labels_digest
 from granctl.train.pretrain import pretrain
+from granctl.train.public import PublicModel
 from granctl.train.recipe import Recipe, recipe_of
 from granctl.train.runs import Run
 from granctl.train.targets import Target, given_target, open_target
@@ -52,7 +53,8 @@ def reproduce(
     Args:
         workspace: where the shards and label maps of the result are.
         path: a result.json, or its folder.
-        begin: `pretrain` trains the run anew as well, `transfer` starts from the run as it is.
+        begin: `pretrain` trains the run anew as well, `transfer` starts from the run as it is;
+            public weights are read again in any case.
         tolerance: by how much a number may differ, as an absolute difference.
         progress: told each stage.
 
@@ -69,8 +71,8 @@ def reproduce(
         shutil.rmtree(place)
     anew = Workspace(place)
     _lend_taxonomies(workspace, anew)
-    run = None
-    if result.get("source"):
+    run, init = None, (result.get("source") or {}).get("init")
+    if result.get("source") and init is None:
         run = Path(str(result["run"]))
         if begin == "pretrain":
             run = _run_again(workspace, anew, run, progress)
@@ -80,6 +82,7 @@ def reproduce(
         target=target,
         method=result["method"],
         run=run,
+        init=None if init is None else PublicModel.of_option(init),
         recipe=recipe,
         per_class=result["per_class"],
         steps=steps,

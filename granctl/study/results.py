@@ -30,7 +30,7 @@ _REQUIRED: dict[str, type | tuple[type, ...]] = {
 _REQUIRED_OF_SOURCE: dict[str, type | tuple[type, ...]] = {
     "cut": str,
     "method": str,
-    "classes_present": int,
+    "classes_present": (int, type(None)),
 }
 
 

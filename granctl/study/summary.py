@@ -16,7 +16,10 @@ from granctl.study.results import Result
 TARGET_ALONE = "target alone"
 """The name, and the family, of training on the target without pretraining."""
 
-FAMILIES = ("taxonomy", "clusters", "random", TARGET_ALONE)
+PUBLIC = "public"
+"""The family of public weights, which no cut of ours made: a line to compare with."""
+
+FAMILIES = ("taxonomy", "clusters", "random", PUBLIC, TARGET_ALONE)
 _FAMILY_OF_METHOD = dict.fromkeys(("kmeans", "ward", "average"), "clusters")
 _FAMILY_OF_METHOD["random"] = "random"
 
@@ -49,11 +52,12 @@ class Point:
 
     cut: str
     family: str
-    """taxonomy, clusters, random or target alone; any other method is its own family."""
+    """taxonomy, clusters, random, public or target alone; any other method is its own family."""
     method: str
     """As `granctl transfer --method`."""
     classes_present: float | None
-    """Pretraining classes that had images, the mean over seeds; None for the target alone."""
+    """Pretraining classes that had images, the mean over seeds; None for the target alone and for
+    public weights."""
     classes_total: int | None
     """Classes that the label map knows."""
     top1: Estimate
@@ -141,7 +145,8 @@ def summarise(results: Sequence[Result]) -> tuple[Panel, ...]:
     """Groups results into comparable panels, the largest comparison first.
 
     Results of different targets, methods, budgets or recipes never share a mean. Training on the
-    target alone stands in every panel of its target and budget.
+    target alone stands in every panel of its target and budget, public weights in every one of
+    their target, budget and method.
 
     Raises:
         MixedResultsError: one target was measured on different images or classes, or two
@@ -150,20 +155,28 @@ def summarise(results: Sequence[Result]) -> tuple[Panel, ...]:
     _check_measured_alike(results)
     groups: dict[tuple[Any, ...], list[Result]] = defaultdict(list)
     alone: dict[tuple[Any, ...], list[Result]] = defaultdict(list)
+    public: dict[tuple[Any, ...], list[Result]] = defaultdict(list)
     for result in results:
         source = result.get("source")
         budget = (result["target"], result.get("per_class"))
+        options = json.dumps(_options(result), sort_keys=True)
         if source is None:
             alone[budget].append(result)
+        elif source["method"] == PUBLIC:
+            public[(*budget, result["method"], options)].append(result)
         else:
-            options = json.dumps(_options(result), sort_keys=True)
             pretrained = (source.get("recipe"), source.get("images_seen"))
             setting = (*pretrained, result.get("steps"), options)
             groups[(*budget, result["method"], *setting)].append(result)
+    for anchor in public.keys() - {(*key[:3], key[-1]) for key in groups}:
+        groups[(*anchor[:3], None, None, None, anchor[-1])] = []
     covered = {key[:2] for key in groups}
     for budget in alone.keys() - covered:
         groups[(*budget, "scratch", None, None, None, "{}")] = []
-    panels = [_panel(key, group, alone[key[:2]]) for key, group in groups.items()]
+    panels = [
+        _panel(key, [*group, *public[(*key[:3], key[-1])]], alone[key[:2]])
+        for key, group in groups.items()
+    ]
     return tuple(sorted(panels, key=_panel_order))
 
 
@@ -185,7 +198,8 @@ def _panel(key: tuple[Any, ...], group: Sequence[Result], alone: Sequence[Result
     by_cut: dict[tuple[Any, ...], list[Result]] = defaultdict(list)
     for result in group:
         source = result["source"]
-        by_cut[source["cut"], source.get("classes_total")].append(result)
+        width = result.get("steps") if source["method"] == PUBLIC else source.get("classes_total")
+        by_cut[source["cut"], width].append(result)
     for result in alone:
         by_cut[TARGET_ALONE, result.get("steps")].append(result)
     taxonomy = {
@@ -220,13 +234,13 @@ def _point(
     results: Sequence[Result], finest: Sequence[Result] | None, coarsest: Sequence[Result] | None
 ) -> Point:
     source = results[0].get("source")
-    cut = source["cut"] if source else TARGET_ALONE
+    cut, family = source["cut"] if source else TARGET_ALONE, _family(results[0])
     _check_seeds_differ(results, cut)
     return Point(
         cut=cut,
-        family=_family(results[0]),
+        family=family,
         method=results[0]["method"],
-        classes_present=_classes(results) if source else None,
+        classes_present=_classes(results) if source and family != PUBLIC else None,
         classes_total=source.get("classes_total") if source else None,
         top1=estimate([r["top1"] for r in results]),
         to_finest=difference(results, finest) if finest else None,

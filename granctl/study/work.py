@@ -14,9 +14,10 @@ from granctl.study.cuts import make_cut
 from granctl.study.cutspec import CutSpec
 from granctl.study.studyfile import TaxonomyTable
 from granctl.train.asked import PretrainSpec
-from granctl.train.embed import embed
+from granctl.train.embed import EmbedSpec, embed
 from granctl.train.pretrain import pretrain
 from granctl.train.recipe import Recipe
+from granctl.train.runs import Run
 from granctl.train.targets import given_target, open_target
 from granctl.train.transfer import transfer
 from granctl.train.transferspec import Method, TransferSpec
@@ -78,7 +79,7 @@ def pretrain_on(
 
 def embed_with(workspace: Workspace, progress: Progress, run: Path, shards: Path) -> Artefact:
     """Embeds the training images, for clusters."""
-    return embed(workspace, run, shards, "train", None, progress)
+    return embed(workspace, EmbedSpec(origin=Run.open(run), shards=shards), None, progress)
 
 
 def transfer_to(

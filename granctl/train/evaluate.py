@@ -60,6 +60,7 @@ def outputs(
     *,
     features: bool = False,
     precision: str = "auto",
+    batch_size: int = _BATCH,
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
     """Logits, or features, of every image once, and which images they are.
 
@@ -69,13 +70,14 @@ def outputs(
         device: where the network is.
         features: the body's output instead of the head's.
         precision: the recipe's.
+        batch_size: images that are shown at once.
     """
     import torch
 
     network.eval()
     images.load()
     images.progress.start("embed" if features else "evaluate", len(images), "images")
-    for pixels, which in images.in_order(_BATCH):
+    for pixels, which in images.in_order(batch_size):
         with torch.inference_mode(), autocast(device, precision):
             shown = normalised(pixels, images.look, device)
             result = network.features(shown) if features else network(shown)

@@ -113,6 +113,26 @@ class Images:
         return _from_workers(jobs, self)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ImagesOnce(Images):
+    """Images that are needed once: they come from workers, which decode beside the network.
+
+    Those that this process holds in memory already are taken from there.
+    """
+
+    def load(self) -> None:
+        """Nothing: they are decoded as they are asked for."""
+
+    def _run(self, jobs: Iterator[Job], *, crops: bool) -> Iterator[Made]:
+        if _memory_key(self.shards, self.split, self.look) in _in_memory:
+            return super()._run(jobs, crops=crops)
+        return _from_workers(jobs, self)
+
+
+def _memory_key(shards: ShardSet, split: str, look: Input) -> tuple[Any, ...]:
+    return (shards.digest, split, look.channels, look.resolution, look.eval_resize)
+
+
 def _fits(shards: ShardSet, split: str, look: Input) -> bool:
     return shards.num_images(split) * (look.channels or 3) * look.resolution**2 <= MEMORY_BYTES
 
@@ -121,7 +141,7 @@ def _decoded_set(
     shards: ShardSet, split: str, look: Input, progress: Progress
 ) -> NDArray[np.uint8]:
     """All images of a split, decoded once a process: shape (n, channels, side, side)."""
-    key = (shards.digest, split, look.channels, look.resolution, look.eval_resize)
+    key = _memory_key(shards, split, look)
     if key in _in_memory:
         return _in_memory[key]
     rows = shards.rows(split)

@@ -73,6 +73,11 @@ class Run:
         return recipe_of(self.spec["recipe"], str(self.root / SPEC_NAME))
 
     @property
+    def name(self) -> str:
+        """Of files that are made with it."""
+        return self.recipe.name
+
+    @property
     def record(self) -> dict[str, Any]:
         """What `granctl pretrain --json` printed."""
         return dict(self.manifest["details"])

@@ -32,8 +32,10 @@ from granctl.train.leaks import Leaked, guarded
 from granctl.train.lesson import Answer, Lesson
 from granctl.train.levels import ladder_of
 from granctl.train.linear import linear, steps_of_heads
+from granctl.train.origin import Origin
 from granctl.train.ownhead import own_head
 from granctl.train.predictions import PREDICTIONS_NAME, Kept
+from granctl.train.public import PublicModel
 from granctl.train.recipe import Probe, Recipe, Transfer
 from granctl.train.runs import Run
 from granctl.train.shots import few_of_each_class
@@ -79,7 +81,7 @@ def transfer(
     """
     spec.check()
     machine = machine or Machine()
-    run = Run.open(spec.run) if spec.run is not None else None
+    run = spec.origin
     lesson, leaked = _lesson(workspace, spec, run, machine, progress)
     inputs = {
         "target_shards": lesson.shards.digest,
@@ -107,7 +109,9 @@ def transfer(
         source = _source(run) if spec.method != "scratch" else None
         details = {
             **_measured(spec, lesson, answer, told),
-            **beside_measured(workspace, spec, lesson.further, also, leaked, run, progress),
+            **beside_measured(
+                workspace, spec, lesson.further, also, leaked, _known(spec, run), progress
+            ),
             "run": str(spec.run.absolute()) if spec.run and source else None,
             "source": source,
             "inputs": inputs,
@@ -134,7 +138,7 @@ def _found(folder: Path, identity: str) -> Artefact:
 def _lesson(
     workspace: Workspace,
     spec: TransferSpec,
-    run: Run | None,
+    run: Origin | None,
     machine: Machine,
     progress: Progress,
 ) -> tuple[Lesson, Leaked]:
@@ -154,7 +158,9 @@ def _lesson(
         progress.note(f"{test.dropped} {held_out} images have no class and are not scored")
     if spec.per_class is not None:
         train = train.only(few_of_each_class(train, spec.per_class, spec.seed))
-    seen_by = run if spec.method != "scratch" else None
+    seen_by = _known(spec, run)
+    if isinstance(run, PublicModel) and spec.method != "scratch":
+        progress.note(f"nobody knows here which images {run.name} was pretrained on")
     kept = guarded(seen_by, shards, held_out, test, spec.leaks, workspace, progress)
     further = further_sets(
         workspace, spec.score_on, spec.target, train.class_ids, seen_by, spec.leaks, progress
@@ -168,7 +174,7 @@ def _lesson(
     recipe = dataclasses.replace(recipe, input=resolved(recipe.input, shards, first))
     head = None
     if spec.method == "grouped":
-        assert run is not None  # checked
+        assert isinstance(run, Run)  # checked
         head = own_head(run, workspace, spec.run_labels)
     candidates(training, spec.tries)  # values that cannot be are told now
     lesson = Lesson(
@@ -188,6 +194,11 @@ def _lesson(
         label=f"{spec.method} on {spec.target.name} seed {spec.seed}",
     )
     return lesson, kept.leaked
+
+
+def _known(spec: TransferSpec, run: Origin | None) -> Run | None:
+    """The run of which it is known what it was pretrained on, where its weights are used."""
+    return run if isinstance(run, Run) and spec.method != "scratch" else None
 
 
 def _asked(spec: TransferSpec, lesson: Lesson) -> dict[str, Any]:
@@ -214,7 +225,7 @@ def _training(recipe: Recipe, spec: TransferSpec, num_images: int) -> Transfer:
 
 
 def _body(
-    spec: TransferSpec, recipe: Recipe, run: Run | None, num_classes: int, progress: Progress
+    spec: TransferSpec, recipe: Recipe, run: Origin | None, num_classes: int, progress: Progress
 ) -> Any:
     """The network to start from, before it gets its new head."""
     from granctl.train import models
@@ -282,9 +293,9 @@ def _keep(
     return kept.record()
 
 
-def _source(run: Run | None) -> dict[str, Any] | None:
-    if run is None:
-        return None
+def _source(run: Origin | None) -> dict[str, Any] | None:
+    if run is None or isinstance(run, PublicModel):
+        return None if run is None else run.source
     record = run.record
     head = record.get("head")
     # Several maps are a way of their own to pretrain: no mean may be taken over them and one map.

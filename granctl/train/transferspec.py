@@ -12,6 +12,8 @@ from granctl.errors import BadOptionError
 from granctl.progress import Progress
 from granctl.provenance import plain
 from granctl.train.leaks import Leaks
+from granctl.train.origin import Origin
+from granctl.train.public import PublicModel
 from granctl.train.recipe import DEFAULT_RECIPE, Recipe, load_recipe, recipe_of, settings
 from granctl.train.runs import Run
 from granctl.train.targets import Target, given_target, open_target
@@ -48,7 +50,9 @@ class TransferSpec:
     target: Target
     method: Method = "finetune"
     run: Path | None = None
-    """None for scratch only; scratch takes its architecture and recipe, and no weights."""
+    """None for scratch and with `init`; scratch takes its architecture and recipe, no weights."""
+    init: PublicModel | None = None
+    """A public model in place of `run`."""
     recipe: Recipe | None = None
     """None: the run's. Of finetune and linear, only the table of that name is used."""
     per_class: int | None = None
@@ -80,6 +84,15 @@ class TransferSpec:
     leaks: Leaks = "checksum"
     """What happens to held-out images that the run was pretrained on."""
 
+    @property
+    def origin(self) -> Origin | None:
+        """The run, opened, or the public model.
+
+        Raises:
+            GranctlError: the run is missing or unfinished.
+        """
+        return self.init if self.run is None else Run.open(self.run)
+
     def check(self) -> None:
         """Checks the values.
 
@@ -89,8 +102,15 @@ class TransferSpec:
         if self.method not in get_args(Method):
             known = ", ".join(get_args(Method))
             raise BadOptionError("--method", f"there is no method {self.method!r}", f"take {known}")
-        if self.run is None and (self.method != "scratch" or self.recipe is None):
-            raise BadOptionError("--run", f"--method {self.method} needs one", "give --run")
+        if self.run is not None and self.init is not None:
+            raise BadOptionError("--init", "it stands in place of --run", "give one of them")
+        named = self.run is not None or self.init is not None
+        if not named and (self.method != "scratch" or self.recipe is None):
+            problem = f"--method {self.method} needs one"
+            raise BadOptionError("--run", problem, "give --run or --init")
+        if self.init is not None and self.method == "grouped":
+            problem = "which classes the head of a public model knows is not recorded"
+            raise BadOptionError("--init", problem, "take another --method")
         self._check_belongs()
         several = {"--shots": self.shots, "--lengths": self.lengths}
         counts = [(option, one) for option, values in several.items() for one in values]
@@ -229,15 +249,33 @@ def target_of_options(
     return given_target(shards, labels)
 
 
+def public_of_options(init: str | None, recipe: str | None) -> PublicModel | None:
+    """The public model that `--init` and `--recipe` mean; None where no --init was given.
+
+    Raises:
+        GranctlError: as `PublicModel.of_option`.
+    """
+    return None if init is None else PublicModel.of_option(init, recipe)
+
+
 def recipe_of_options(
-    method: Method, run: Path | None, recipe: str | None, pairs: Sequence[str], progress: Progress
+    method: Method,
+    run: Path | None,
+    recipe: str | None,
+    pairs: Sequence[str],
+    progress: Progress,
+    init: PublicModel | None = None,
 ) -> Recipe:
-    """The recipe that the options of a command line mean: the run's, or a named one for scratch.
+    """The recipe that the options of a command line mean.
+
+    That of the run, a named one for scratch, or that of the public model.
 
     Raises:
         BadOptionError: an option that would change the network of a run.
         SpecError: an override that is no key of a recipe.
     """
+    if init is not None:
+        return init.recipe_with(method, pairs)
     changes = settings(pairs)
     table_name = TABLE_OF_METHOD[method]
     if recipe is not None or run is None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from made_features import write_features
+from made_features import rewrite_features, write_features
 
 from granctl.tree.labelmap import LabelMap
 from granctl.tree.lists import load_list
@@ -148,15 +150,10 @@ def test_within_must_know_the_labels_of_the_features(granctl, features: Path, tm
     assert (outcome.code, "has no image of 1 of the 1 labels" in outcome.err) == (2, True)
 
 
-def test_a_file_that_was_changed_is_found_out(granctl, features: Path, tmp_path, monkeypatch):
+def test_a_file_that_was_changed_is_found_out(granctl, features: Path, tmp_path):
     """The content digest is checked while the file streams; exit 3."""
-    from granctl.shards.features import Features
-
-    found = Features.read(features)
-    path = tmp_path / "f.parquet"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Features, "content_digest", "f" * 64)
-        found.write(path)
+    ids = pq.read_table(features)["checksum"].to_pylist()
+    path = rewrite_features(features, tmp_path / "f.parquet", checksum=pa.array(ids[::-1]))
     outcome = _cut(granctl, "ward", path, "--classes", 8)
     assert (outcome.code, "not what was written" in outcome.err) == (3, True)
     path.write_bytes(features.read_bytes()[:2000])

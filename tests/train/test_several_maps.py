@@ -20,7 +20,7 @@ from granctl.study.lineage import lineage
 from granctl.study.reproduce import reproduce
 from granctl.study.results import load_results
 from granctl.train.batches import Share, pieces_from
-from granctl.train.embed import embed
+from granctl.train.embed import EmbedSpec, embed
 from granctl.train.images import Batch
 from granctl.train.maps import Maps
 from granctl.train.objective import Objective
@@ -103,7 +103,9 @@ def test_a_run_of_several_maps_opens_embeds_and_transfers(
     assert network.head.out_features == run.details["head"]["outputs"]
     assert len(opened.manifest["class_ids"]) == len(opened.manifest["class_names"])
     workspace = Workspace(workspace_folder)
-    features = embed(workspace, run.path, shapes_folder, "test", None, Silent())
+    features = embed(
+        workspace, EmbedSpec(origin=opened, shards=shapes_folder, splits=("test",)), None, Silent()
+    )
     assert Features.read(features.path).matrix.shape == (4 * NUM_TEST, 8)
     target = Target(name="shapes@leaf", shards=shards, labels=leaves)
     for method in ("finetune", "linear"):

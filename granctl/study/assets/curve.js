@@ -1,5 +1,6 @@
 // One curve: mean top-1 with deviation over the number of pretraining classes (log).
 
+const BANDS = new Set(["target alone", "public"]);
 const DASH = { taxonomy: "", clusters: "7 4", random: "2 4" };
 const MARKER = {
   taxonomy: (x, y) => `M${x - 5},${y}a5,5 0 1,0 10,0a5,5 0 1,0 -10,0`,
@@ -11,7 +12,8 @@ const markerOf = (family) => MARKER[family] || MARKER.other;
 const percent = (fraction, digits = 1) => `${(100 * fraction).toFixed(digits)} %`;
 
 function describe(point) {
-  const source = point.x === null ? "no pretraining" : `${Math.round(point.x).toLocaleString("en")} classes`;
+  const none = point.family === "public" ? "public weights" : "no pretraining";
+  const source = point.x === null ? none : `${Math.round(point.x).toLocaleString("en")} classes`;
   const spread = point.sd === null ? "one seed, no deviation" : `sd ${(100 * point.sd).toFixed(2)}`;
   const interval = point.low === null ? "" : `, 95 % interval ${percent(point.low)} to ${percent(point.high)}`;
   const seeds = `${point.n} ${point.n === 1 ? "seed" : "seeds"}`;
@@ -44,7 +46,7 @@ function startCurve(place, panel) {
 function drawKeys(list, panel) {
   for (const family of new Set(panel.points.map((p) => p.family))) {
     const svg = el("svg", { viewBox: "0 0 34 12", "aria-hidden": "true" });
-    if (family === "target alone") {
+    if (BANDS.has(family)) {
       svg.append(el("rect", { width: 34, height: 12, fill: "var(--alone)", opacity: 0.2 }));
       svg.append(el("line", { x2: 34, y1: 6, y2: 6, stroke: "var(--alone)", "stroke-dasharray": "1 3", "stroke-width": 1.5 }));
     } else {
@@ -125,7 +127,7 @@ function drawBand(svg, point, width, edge, Y) {
 
 // On the line that it names, from the right; above the band where no place on the line is free.
 function nameBand(svg, point, width, edge, Y, taken, curves) {
-  const label = `target alone, ${percent(point.mean)}`;
+  const label = `${point.cut}, ${percent(point.mean)}`;
   const w = 6.4 * label.length;
   const [line, top] = [Y(100 * point.mean), Y(100 * (point.mean + (point.sd || 0)))];
   const right = width - edge.right - 4 - w;
