@@ -347,9 +347,9 @@ def _kept(result: Result) -> Kept:
     named: Mapping[str, Any] = result.get("predictions") or {}
     command = str((result.get("provenance") or {}).get("command", "granctl transfer"))
     path = Path(result["path"]).parent / str(named.get("file", "predictions.parquet"))
-    if not named or not path.is_file():
+    if not named:
         raise NoPredictionsError(path, command)
-    kept = read_predictions(path)
+    kept = read_predictions(path, command)
     if kept.content_digest != named["digest"] or kept.result_digest != result["digest"]:
         raise BadPredictionsError(path, "it is not the file that result.json names", command)
     return kept
