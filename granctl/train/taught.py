@@ -1,4 +1,4 @@
-"""One training on a target and its score, by any of the three methods."""
+"""One training on a target and what it says of others, by any of the three methods."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from granctl.progress import Progress
 from granctl.shards.index import ShardSet
 from granctl.train import models
 from granctl.train.device import Machine, open_device
-from granctl.train.evaluate import Batches, Evaluation, evaluated, outputs
+from granctl.train.evaluate import Batches, outputs
 from granctl.train.images import Images
 from granctl.train.keeping import Keeping
 from granctl.train.labelling import Labelling
-from granctl.train.levels import Ladder
 from granctl.train.linear import FeatureRows, standardised, zero_head
 from granctl.train.loop import fit
 from granctl.train.metrics import METRICS_NAME, MetricsLog
@@ -39,8 +38,6 @@ class Lesson:
     train: Labelling
     test: Labelling
     """Classes numbered as those of `train`."""
-    ladder: Ladder
-    """The coarser levels of the target's classes."""
     recipe: Recipe
     """Model and input; the number of channels is resolved."""
     training: Transfer
@@ -62,11 +59,6 @@ class Lesson:
             progress=self.progress,
         )
 
-    def evaluated(self, batches: Batches) -> Evaluation:
-        """Scores and predictions of logits of the held-out images."""
-        sigmoid = self.train.multi_label  # as the loss is chosen
-        return evaluated(batches, self.test, sigmoid=sigmoid, ladder=self.ladder)
-
     @property
     def plan(self) -> Plan:
         """The training as the loop takes it."""
@@ -84,14 +76,15 @@ class Lesson:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """How the training ended and what the held-out images say."""
+    """How the training ended and what came out says of the held-out images."""
 
     fitted: Fitted
-    evaluation: Evaluation
+    batches: Batches
+    """To be gone through once, while the network is there."""
 
 
 def taught(lesson: Lesson, folder: Path, identity: str, network: Any) -> Outcome:
-    """Trains `network` in place on the lesson and scores it; writes metrics into `folder`.
+    """Trains `network` in place on the lesson and asks it; writes metrics into `folder`.
 
     Raises:
         NonFiniteLossError: the loss went out of range.
@@ -114,7 +107,7 @@ def _whole_network(lesson: Lesson, folder: Path, identity: str, network: Any) ->
     fitted = _fit(lesson, network, images, folder, identity)
     test = lesson.images(lesson.held_out, lesson.test)
     seen = outputs(network, test, device, precision=lesson.recipe.precision)
-    return Outcome(fitted=fitted, evaluation=lesson.evaluated(seen))
+    return Outcome(fitted=fitted, batches=seen)
 
 
 def _head_alone(lesson: Lesson, folder: Path, identity: str, network: Any) -> Outcome:
@@ -136,8 +129,7 @@ def _head_alone(lesson: Lesson, folder: Path, identity: str, network: Any) -> Ou
     fitted = _fit(lesson, head, FeatureRows(train), folder, identity)
     with torch.inference_mode():
         logits = head.eval()(torch.from_numpy(test).to(device)).cpu().numpy()
-    told = lesson.evaluated([(logits, np.arange(len(logits)))])
-    return Outcome(fitted=fitted, evaluation=told)
+    return Outcome(fitted=fitted, batches=[(logits, np.arange(len(logits)))])
 
 
 def _fit(lesson: Lesson, network: Any, data: Shuffled, folder: Path, identity: str) -> Fitted:

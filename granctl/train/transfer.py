@@ -20,10 +20,10 @@ from granctl.files import read_json, write_json
 from granctl.progress import Progress
 from granctl.provenance import digest, plain, provenance
 from granctl.train.device import Machine, open_device, precision, threads
+from granctl.train.evaluate import Evaluation
 from granctl.train.images import resolved
+from granctl.train.judging import judged, keep
 from granctl.train.labelling import label_images
-from granctl.train.levels import ladder_of
-from granctl.train.predictions import PREDICTIONS_NAME, Kept
 from granctl.train.recipe import Transfer
 from granctl.train.runs import CHECKPOINTS, Run
 from granctl.train.shots import few_of_each_class
@@ -58,7 +58,7 @@ def transfer(
     spec.check()
     machine = machine or Machine()
     run = Run.open(spec.run) if spec.run is not None else None
-    lesson = _lesson(workspace, spec, run, machine, progress)
+    lesson = _lesson(spec, run, machine, progress)
     inputs = {
         "target_shards": lesson.shards.digest,
         "target_labels": spec.target.labels.digest,
@@ -80,13 +80,17 @@ def transfer(
         if folder_state(folder, identity) == "whole":
             return _found(folder, identity)
         outcome = taught(lesson, folder, identity, _body(lesson, run, progress))
+        sigmoid = lesson.train.multi_label  # as the loss is chosen
+        told = judged(
+            workspace, spec.target, lesson.test, outcome.batches, sigmoid=sigmoid, progress=progress
+        )
         source = _source(run) if spec.method != "scratch" else None
         details = {
-            **_measured(spec, lesson, outcome),
+            **_measured(spec, lesson, outcome, told),
             "run": str(spec.run.absolute()) if spec.run and source else None,
             "source": source,
             "inputs": inputs,
-            "predictions": _keep(lesson, outcome, folder, inputs, identity),
+            "predictions": keep(folder, identity, told, spec.target, lesson.held_out, lesson.test),
             "provenance": provenance(asked, inputs),
         }
         path = folder / RESULT_NAME
@@ -105,9 +109,7 @@ def _found(folder: Path, identity: str) -> Artefact:
     return Artefact(kind="result", path=path, digest=identity, made=False, details=details)
 
 
-def _lesson(
-    workspace: Workspace, spec: TransferSpec, run: Run | None, machine: Machine, progress: Progress
-) -> Lesson:
+def _lesson(spec: TransferSpec, run: Run | None, machine: Machine, progress: Progress) -> Lesson:
     """The target's images and the training, looked up and checked."""
     recipe = spec.recipe
     if recipe is None:
@@ -121,9 +123,6 @@ def _lesson(
         progress.note(f"{test.dropped} {held_out} images have no class and are not scored")
     if spec.per_class is not None:
         train = train.only(few_of_each_class(train, spec.per_class, spec.seed))
-    ladder = ladder_of(workspace, spec.target.labels, train.class_ids, sigmoid=train.multi_label)
-    if ladder.note:
-        progress.note(f"no coarser levels are scored: {ladder.note}")
     training: Transfer = getattr(recipe, spec.method)
     recipe = recipe.at_resolution(training.resolution)
     augment = training.augment or recipe.augment
@@ -133,7 +132,6 @@ def _lesson(
         held_out=held_out,
         train=train,
         test=test,
-        ladder=ladder,
         recipe=dataclasses.replace(recipe, input=resolved(recipe.input, shards, TRAIN)),
         training=dataclasses.replace(training, augment=augment, steps=steps),
         method=spec.method,
@@ -176,10 +174,12 @@ def _body(lesson: Lesson, run: Run | None, progress: Progress) -> Any:
     )
 
 
-def _measured(spec: TransferSpec, lesson: Lesson, outcome: Outcome) -> Mapping[str, Any]:
+def _measured(
+    spec: TransferSpec, lesson: Lesson, outcome: Outcome, told: Evaluation
+) -> Mapping[str, Any]:
     device = open_device(lesson.machine)
     return {
-        **outcome.evaluation.record(),
+        **told.record(),
         "num_classes": lesson.train.num_classes,
         "multi_label": lesson.train.multi_label,
         "seed": spec.seed,
@@ -196,22 +196,6 @@ def _measured(spec: TransferSpec, lesson: Lesson, outcome: Outcome) -> Mapping[s
         "recipe": lesson.recipe.name,
         "computed": f"{device.type}, {precision(device, lesson.recipe.precision)}",
     }
-
-
-def _keep(
-    lesson: Lesson, outcome: Outcome, folder: Path, inputs: Mapping[str, str], identity: str
-) -> dict[str, Any]:
-    """Writes the predictions; what the result says of them."""
-    kept = Kept(
-        answers=outcome.evaluation.predictions,
-        checksums=lesson.shards.checksums(lesson.held_out)[lesson.test.row],
-        split=lesson.held_out,
-        shards_digest=inputs["target_shards"],
-        labels_digest=inputs["target_labels"],
-        result_digest=identity,
-    )
-    kept.write(folder / PREDICTIONS_NAME)
-    return kept.record()
 
 
 def _source(run: Run | None) -> dict[str, Any] | None:
