@@ -39,11 +39,18 @@ def report(
         ),
     ] = None,
     by: Annotated[
-        _By, typer.Option(help="With --difficulty: what makes an image hard.")
-    ] = _By.loss,
+        _By | None,
+        typer.Option(
+            help="With --difficulty: what tells a hard image (default: loss).", show_default=False
+        ),
+    ] = None,
     bins: Annotated[
-        int, typer.Option(help="With --difficulty: bins of equal size, from easy to hard.")
-    ] = 5,
+        int | None,
+        typer.Option(
+            help="With --difficulty: bins of equal size, from easy to hard (default: 5).",
+            show_default=False,
+        ),
+    ] = None,
     out: Out = None,
     workspace: WorkspaceFolder = None,
     json: Json = False,
@@ -57,7 +64,7 @@ def report(
     from granctl.study.table import terminal_table
 
     session = Session(workspace, as_json=json, quiet=quiet)
-    hard = DifficultySpec(cut=difficulty, by=by.value, bins=bins) if difficulty else None
+    hard = DifficultySpec.from_options(difficulty, by.value if by else None, bins)
     made = report_of(session.workspace, results or [], out, session.progress, hard)
     artefact, panels, binned = made
     session.table(*terminal_table(panels))

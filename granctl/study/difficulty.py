@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,25 @@ class DifficultySpec:
     """`loss`: mean negative log-likelihood. `margin`: mean log-probability of the best other class
     less that of the true one. `mistakes`: share of wrong answers."""
     bins: int = 5
+
+    @classmethod
+    def from_options(cls, cut: str | None, by: str | None, bins: int | None) -> Self | None:
+        """What the options of a command line mean; None where no cut is to judge.
+
+        Raises:
+            BadOptionError: one that has no use without a cut, or cannot be used.
+        """
+        for option, value in (("--by", by), ("--bins", bins)):
+            if cut is None and value is not None:
+                raise BadOptionError(
+                    option, "it says how images are judged", "add --difficulty CUT"
+                )
+        if cut is None:
+            return None
+        asked: dict[str, Any] = {"by": by, "bins": bins}
+        spec = cls(cut=cut, **{key: value for key, value in asked.items() if value is not None})
+        spec.check()
+        return spec
 
     def check(self) -> None:
         """Checks the values.
@@ -130,14 +149,13 @@ def by_difficulty(
     """Scores the sources of each panel that has the judging cut; the others are noted.
 
     Raises:
-        BadOptionError: more bins than images, or a value that cannot be used.
+        BadOptionError: more bins than images.
         NoSuchSourceError: no panel has the cut.
         TooFewSeedsError: it has no pretrainings of two seeds.
         NoPredictionsError: a result keeps none.
         BadPredictionsError: they were damaged, or are another result's.
         OtherPredictionsError: results of one panel are of different images or classes.
     """
-    spec.check()
     found, known = [], dict[str, None]()
     for panel in panels:
         cuts = [p.cut for p in panel.points if p.classes_present is not None]
@@ -329,9 +347,9 @@ def _kept(result: Result) -> Kept:
     named: Mapping[str, Any] = result.get("predictions") or {}
     command = str((result.get("provenance") or {}).get("command", "granctl transfer"))
     path = Path(result["path"]).parent / str(named.get("file", "predictions.parquet"))
-    if not named or not path.is_file():
+    if not named:
         raise NoPredictionsError(path, command)
-    kept = read_predictions(path)
+    kept = read_predictions(path, command)
     if kept.content_digest != named["digest"] or kept.result_digest != result["digest"]:
         raise BadPredictionsError(path, "it is not the file that result.json names", command)
     return kept

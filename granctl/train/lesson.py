@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from granctl.progress import Progress
 from granctl.shards.index import ShardSet
 from granctl.train.device import Machine, open_device
-from granctl.train.evaluate import Batches, Evaluation, Scores, evaluated, outputs, score
+from granctl.train.evaluate import Batches, Scores, outputs, score
 from granctl.train.images import Images
 from granctl.train.labelling import Labelling
-from granctl.train.levels import Ladder
 from granctl.train.recipe import Recipe, Transfer
 from granctl.train.transferspec import TransferSpec
 
@@ -55,8 +54,6 @@ class Lesson:
     train: Labelling
     test: Labelling
     """Classes numbered as those of `train`."""
-    ladder: Ladder
-    """The coarser levels of the target's classes."""
     recipe: Recipe
     """Model and input; the number of channels is resolved."""
     training: Transfer
@@ -139,11 +136,6 @@ class Lesson:
         """
         truth = self.test if labelling is None else labelling
         return score(batches, truth, sigmoid=self.train.multi_label)
-
-    def evaluated(self, answer: Answer) -> Evaluation:
-        """All scores of a method's answer: the one place where any method is scored in full."""
-        sigmoid = self.train.multi_label  # as the loss is chosen
-        return evaluated(answer.batches, answer.test, sigmoid=sigmoid, ladder=self.ladder)
 
     def with_training(self, **changes: Any) -> Lesson:
         """The same lesson with values of its training changed."""

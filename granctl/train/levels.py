@@ -117,21 +117,19 @@ def ladder_of(
     )
 
 
-def summed(logp: NDArray[np.float32], level: Level) -> NDArray[np.float64]:
-    """Log-probabilities of a level's classes: shape (b, classes of the level), in nats.
+def summed(probability: NDArray[np.float64], level: Level) -> NDArray[np.float64]:
+    """Probabilities of a level's classes: shape (b, classes of the level).
 
     What lies on classes that are left out is in none of them, so a row may add up to less than 1.
 
     Args:
-        logp: of the target's classes, shape (b, K).
+        probability: of the target's classes, shape (b, K).
         level: with at least one class.
     """
     order = np.argsort(level.class_of, kind="stable")
     order = order[np.searchsorted(level.class_of[order], 0) :]
     starts = np.searchsorted(level.class_of[order], np.arange(len(level.class_ids)))
-    probability = np.exp(logp[:, order].astype(np.float64))
-    with np.errstate(divide="ignore"):
-        found: NDArray[np.float64] = np.log(np.add.reduceat(probability, starts, axis=1))
+    found: NDArray[np.float64] = np.add.reduceat(probability[:, order], starts, axis=1)
     return found
 
 

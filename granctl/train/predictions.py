@@ -224,8 +224,12 @@ class Kept:
             pq.write_table(table, temporary, compression="zstd", use_dictionary=False)
 
 
-def read_predictions(path: Path) -> Kept:
+def read_predictions(path: Path, command: str = "granctl transfer") -> Kept:
     """Reads a file of predictions and checks its content against the digest written with it.
+
+    Args:
+        path: the file.
+        command: what makes it again, for the mend of an error.
 
     Raises:
         NoPredictionsError: there is no such file.
@@ -235,7 +239,7 @@ def read_predictions(path: Path) -> Kept:
     import pyarrow.parquet as pq
 
     if not path.is_file():
-        raise NoPredictionsError(path)
+        raise NoPredictionsError(path, command)
     try:
         with path.open("rb") as file:
             table = pq.ParquetFile(file).read()
@@ -267,9 +271,9 @@ def read_predictions(path: Path) -> Kept:
         TypeError,
         AttributeError,
     ) as error:
-        raise BadPredictionsError(path, f"it holds no predictions ({error})") from error
+        raise BadPredictionsError(path, f"it holds no predictions ({error})", command) from error
     if not whole:
-        raise BadPredictionsError(path, "its content is not what was written")
+        raise BadPredictionsError(path, "its content is not what was written", command)
     return found
 
 

@@ -146,7 +146,8 @@ class Tally:
         self._bins += measures.calibration_sums(confidence, right)
         near = is_own[:, :TOP].any(axis=1)
         self._sums += [right.sum(), len(which), near.sum(), *_finite(loss)]
-        self._climb(logp, which, top[:, 0], right)
+        if self._ladder.places is not None:
+            self._climb(logp, which, top[:, 0], right)
         margin = measures.margins(logp, hot)
         return Answers(which=which, logp=logp, top=top, loss=loss, margin=margin)
 
@@ -158,15 +159,17 @@ class Tally:
         right: NDArray[np.bool_],
     ) -> None:
         truth = self._truth.main_class_of(which)
+        probability = np.exp(logp.astype(np.float64))
         for sums, level in zip(self._levels, self._ladder.levels, strict=True):
             own = level.class_of[truth]
             nests = own >= 0
-            coarse = summed(logp[nests], level)
             own = own[nests]
+            coarse = summed(probability[nests], level)
             first = coarse.argmax(axis=1)
-            sums += [(first == own).sum(), len(own), *_finite(-coarse[np.arange(len(own)), own])]
-        if self._ladder.places is not None:
-            self._wrong.append(np.stack([truth[~right], answer[~right]]))
+            with np.errstate(divide="ignore"):
+                loss = -np.log(coarse[np.arange(len(own)), own])
+            sums += [(first == own).sum(), len(own), *_finite(loss)]
+        self._wrong.append(np.stack([truth[~right], answer[~right]]))
 
     def summed(self, world: World) -> tuple[Scores, Hierarchy]:
         """The scores over the images of all processes."""

@@ -26,15 +26,14 @@ from granctl.train.fewshot import fewshot
 from granctl.train.further import also_scored, further_sets
 from granctl.train.grouped import grouped
 from granctl.train.images import resolved
+from granctl.train.judging import judged, keep
 from granctl.train.knn import knn
 from granctl.train.labelling import label_images
 from granctl.train.leaks import Leaked, guarded
 from granctl.train.lesson import Answer, Lesson
-from granctl.train.levels import ladder_of
 from granctl.train.linear import linear, steps_of_heads
 from granctl.train.origin import Origin
 from granctl.train.ownhead import own_head
-from granctl.train.predictions import PREDICTIONS_NAME, Kept
 from granctl.train.public import PublicModel
 from granctl.train.recipe import Probe, Recipe, Transfer
 from granctl.train.runs import Run
@@ -104,7 +103,14 @@ def transfer(
         if folder_state(folder, identity) == "whole":
             return _found(folder, identity)
         answer = METHODS[spec.method](lesson, folder, identity)
-        told = lesson.evaluated(answer)
+        told = judged(
+            workspace,
+            spec.target,
+            answer.test,
+            answer.batches,
+            sigmoid=lesson.train.multi_label,  # as the loss is chosen
+            progress=progress,
+        )
         also = also_scored(lesson, answer)
         source = _source(run) if spec.method != "scratch" else None
         details = {
@@ -115,7 +121,7 @@ def transfer(
             "run": str(spec.run.absolute()) if spec.run and source else None,
             "source": source,
             "inputs": inputs,
-            "predictions": _keep(lesson, answer, told, folder, inputs, identity),
+            "predictions": keep(folder, identity, told, spec.target, lesson.held_out, answer.test),
             "provenance": provenance(asked, inputs),
         }
         path = folder / RESULT_NAME
@@ -165,9 +171,6 @@ def _lesson(
     further = further_sets(
         workspace, spec.score_on, spec.target, train.class_ids, seen_by, spec.leaks, progress
     )
-    ladder = ladder_of(workspace, spec.target.labels, train.class_ids, sigmoid=train.multi_label)
-    if ladder.note:
-        progress.note(f"no coarser levels are scored: {ladder.note}")
     training = _training(recipe, spec, len(train))
     if TABLE_OF_METHOD[spec.method] is not None:
         recipe = recipe.at_resolution(training.resolution)
@@ -184,7 +187,6 @@ def _lesson(
         train=train,
         test=kept.labelling,
         further=further,
-        ladder=ladder,
         recipe=recipe,
         training=training,
         head=head,
@@ -270,27 +272,6 @@ def _measured(
         "computed": f"{device.type}, {precision(device, lesson.recipe.precision)}",
         **answer.fields,
     }
-
-
-def _keep(
-    lesson: Lesson,
-    answer: Answer,
-    told: Evaluation,
-    folder: Path,
-    inputs: Mapping[str, str],
-    identity: str,
-) -> dict[str, Any]:
-    """Writes the predictions; what the result says of them."""
-    kept = Kept(
-        answers=told.predictions,
-        checksums=lesson.shards.checksums(lesson.held_out)[answer.test.row],
-        split=lesson.held_out,
-        shards_digest=inputs["target_shards"],
-        labels_digest=inputs["target_labels"],
-        result_digest=identity,
-    )
-    kept.write(folder / PREDICTIONS_NAME)
-    return kept.record()
 
 
 def _source(run: Origin | None) -> dict[str, Any] | None:

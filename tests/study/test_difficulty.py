@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,8 @@ from granctl.study.difficulty import (
     DifficultyPanel,
     DifficultySpec,
     _gains,
+    _judged,
+    _Seen,
     by_difficulty,
     equal_bins,
 )
@@ -180,11 +181,15 @@ def test_no_network_judges_the_images_it_is_scored_on(results: Path, tmp_path: P
     with pytest.raises(TooFewSeedsError) as caught:
         binned(folder)
     assert "seed 0 alone" in caught.value.message
-    changed = binned(results)
-    path = next(results.glob("*/result.json"))
-    record = json.loads(path.read_text())
-    assert record["seed"] in range(3)
-    assert changed.sources[0].rows[0].difficulty[0] < changed.sources[0].rows[4].difficulty[0]
+    (panel,) = summarise(load_results(Workspace(results.parent)))
+    nothing = np.zeros(3, dtype=bool)
+    seen = [
+        _Seen(seed=s, run_seed=s, right=nothing, loss=np.full(3, s, "f4"), margin=np.zeros(3, "f4"))
+        for s in (0, 1, 5)
+    ]
+    for seed, expected in ((0, 3.0), (1, 2.5), (5, 0.5)):
+        judged = _judged(panel, DifficultySpec(cut="depth-5"), seed, [seen], 0)
+        assert judged.tolist() == [expected] * 3
 
 
 def test_bins_are_equal_and_ties_go_by_checksum() -> None:
@@ -233,9 +238,13 @@ def test_what_is_missing_or_does_not_belong_is_said(results: Path, tmp_path: Pat
     with pytest.raises(NoSuchSourceError, match="depth-6") as unknown:
         binned(results, cut="depth-6")
     assert "depth-5" in unknown.value.hint
-    for asked in ({"bins": 1}, {"by": "size"}, {"bins": IMAGES + 1}):
+    with pytest.raises(BadOptionError, match=f"{IMAGES + 1} bins for {IMAGES} images"):
+        binned(results, bins=IMAGES + 1)
+    for asked in (("leaf", "loss", 1), ("leaf", "size", 5), (None, "loss", None), (None, None, 4)):
         with pytest.raises(BadOptionError):
-            binned(results, **asked)
+            DifficultySpec.from_options(*asked)
+    assert DifficultySpec.from_options(None, None, None) is None
+    assert DifficultySpec.from_options("leaf", None, 3) == DifficultySpec(cut="leaf", bins=3)
     one = tmp_path / "one" / "results"
     write_study(one, seeds=1)
     with pytest.raises(TooFewSeedsError) as few:

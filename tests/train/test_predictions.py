@@ -144,6 +144,23 @@ def test_a_transfer_keeps_what_it_said_of_each_image(train, shards, leaves, tmp_
     assert found["mistakes"]["n"] == found["n"] - found["correct"]
 
 
+def test_several_classes_have_no_levels_and_say_why(train, shards, tmp_path, tiny):
+    """What is not defined is null or empty, with a note; the rest is there, and read again."""
+    labels = label_map([[0, 2], [1, 2], [0], [1, 0, 2]], ("a", "b", "c"))
+    target = Target(name="shapes@several", shards=shards, labels=labels)
+    spec = TransferSpec(target=target, method="scratch", recipe=tiny(), steps=2)
+    found = transfer(Workspace(tmp_path / "workspace"), spec, None, Silent())
+    record = found.details
+    assert record["levels"] == []
+    assert record["mistakes"] is record["top5"] is None
+    assert "do not add up" in record["taxonomy"]["note"]
+    kept = read_predictions(found.path.parent / "predictions.parquet").answers
+    assert kept.sigmoid
+    again = score(kept.batches(), kept.truth(), sigmoid=True)
+    assert again.nll == pytest.approx(record["nll"], rel=1e-4)
+    assert again.correct == record["correct"]
+
+
 class Pair:
     """Two threads as two processes: a world whose sums are of both."""
 
