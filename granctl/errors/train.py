@@ -118,17 +118,17 @@ class NotNestedError(UserError):
 
 
 class DoesNotNestError(UserError):
-    """A head none of whose classes lies in one class of the target."""
+    """A head whose classes do not lie each in one class of the target."""
 
     def __init__(self, source: str, target: str, split: Sequence[str], unknown: int) -> None:
         parts = []
         if split:
-            parts.append(f"{len(split)} lie in several ({listing(split)})")
+            parts.append(f"{len(split)} lie in several of its classes ({listing(split)})")
         if unknown:
             parts.append(f"of {unknown} the target knows no label")
+        said = f": {'; '.join(parts)}" if parts else ""
         super().__init__(
-            f"no class of the run's labels {source} lies in one class of the target's {target}:"
-            f" {'; '.join(parts)}",
+            f"the classes of the run's labels {source} answer for {target}{said}",
             "take a target whose classes are coarser than the run's, or another method",
         )
 

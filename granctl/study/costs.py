@@ -114,10 +114,11 @@ def _transfers(plan: StudyPlan) -> list[dict[str, Any]]:
     for cell in plan.of_stage("transfer"):
         method = cell.params["method"]
         training = getattr(plan.recipe, method, None)
-        steps = cell.params["steps"] or (training.steps if training else 0)
+        lengths = (cell.params.get("options") or {}).get("lengths") or ()
+        steps = max(lengths, default=cell.params["steps"] or (training.steps if training else 0))
         size = training.batch_size if training else 0
         key = method, steps
         row = rows.setdefault(key, {"method": method, "runs": 0, "steps": steps, "images_seen": 0})
         row["runs"] += 1
-        row["images_seen"] += steps * size
+        row["images_seen"] += (sum(lengths) or steps) * size
     return list(rows.values())

@@ -69,10 +69,10 @@ def _tell(lesson: Lesson, grouping: Grouping, record: Mapping[str, Any]) -> None
 
     if grouping.split or grouping.unknown:
         lesson.progress.note(
-            f"left out: {len(grouping.split)} source classes that lie in"
-            f" several target classes{named(grouping.split)} and {len(grouping.unknown)} that the"
-            f" target does not know, with {record['probability_left_out']:.1%} of the probability;"
-            f" they are the first answer for {record['images_led_out']} images"
+            f"source classes left out: {len(grouping.split)} in several target"
+            f" classes{named(grouping.split)}, {len(grouping.unknown)} that the target does not"
+            f" know, with {record['probability_left_out']:.1%} of the probability; the first answer"
+            f" lies in them for {record['images_led_out']} images"
         )
     if record["images_not_scored"]:
         missing = record["target_classes"] - record["target_classes_reached"]

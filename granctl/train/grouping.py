@@ -80,7 +80,7 @@ def group(
         split: of the images.
 
     Raises:
-        DoesNotNestError: no source class belongs to any target class.
+        DoesNotNestError: source classes belong to no target class, or all to one of several.
         OtherImagesError: a map is keyed by the images of another shard set.
     """
     number_of_output = {name: i for i, name in enumerate(outputs)}
@@ -113,8 +113,10 @@ def group(
         unknown=tuple(name for i, name in enumerate(outputs) if i not in shared),
         by_hierarchy=by_hierarchy,
     )
-    if not found.used.any():
-        raise DoesNotNestError(source.name, target.name, found.split, len(found.unknown))
+    reached = int(found.reached.sum())
+    if reached < min(2, len(target_classes)):  # of one class every answer would be right
+        of_target = f"{reached} of the {len(target_classes)} classes of the target's {target.name}"
+        raise DoesNotNestError(source.name, of_target, found.split, len(found.unknown))
     return found
 
 

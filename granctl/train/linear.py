@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,16 @@ from granctl.errors import NonFiniteLossError
 from granctl.train.batches import num_batches
 from granctl.train.evaluate import Batches
 from granctl.train.headgrid import Heads, Knobs, judge_heads, train_heads
-from granctl.train.holdout import hold_out
+from granctl.train.holdout import HoldOut, hold_out
 from granctl.train.images import Images
+from granctl.train.labelling import Labelling
 from granctl.train.lesson import Answer, Lesson
 from granctl.train.metrics import METRICS_NAME, MetricsLog
-from granctl.train.objective import loss_kind
+from granctl.train.objective import LossKind, loss_kind
 from granctl.train.recipe import Probe
+
+if TYPE_CHECKING:
+    import torch
 
 _RATES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 _DECAYS = (0.0, 0.01, 0.1, 1.0, 10.0)
@@ -138,10 +142,7 @@ class Standard:
 def _choose(
     lesson: Lesson, training: Probe, features: NDArray[np.float32], knobs: list[Knobs]
 ) -> tuple[Knobs, dict[str, Any]]:
-    """The knobs whose head is best on held-out training images, and what was tried.
-
-    The best: by top-1, then by the loss, then the first of the grid.
-    """
+    """The knobs to train all images with, and the record of how they were chosen."""
     parts = hold_out(lesson.train, lesson.spec.held_out, lesson.seed)
     record: dict[str, Any] = {"held_out": parts.record(), "on": "training images"}
     if len(knobs) == 1 or not len(parts.held):
@@ -152,21 +153,43 @@ def _choose(
         return chosen, record
     told = _progress_of(lesson, training.steps, len(knobs))
     kind = loss_kind("auto", lesson.train)
-    fit = lesson.train.only(parts.fit)
-    heads = train_heads(
-        features[parts.fit], fit, kind, knobs, training, lesson.seed, lesson.device, told
-    )
+    how = training, lesson.seed, lesson.device
+    chosen, found = best_of(features, lesson.train, kind, parts, knobs, *how, told)
     lesson.progress.finish()
-    held = lesson.train.only(parts.held)
-    found = judge_heads(heads, features[parts.held], held, kind, lesson.device)
-    best = min(range(len(knobs)), key=lambda i: (-found[i][0], found[i][1], i))
-    if not np.isfinite(found[best][1]):
-        raise NonFiniteLossError(training.steps, training.steps)
     tried = [
         {**_values(each), "top1": top1, "loss": loss if np.isfinite(loss) else None}
         for each, (top1, loss) in zip(knobs, found, strict=True)
     ]
-    return knobs[best], record | {"tried": tried, "chosen": tried[best], "why": "best top1"}
+    chosen_row = tried[knobs.index(chosen)]
+    return chosen, record | {"tried": tried, "chosen": chosen_row, "why": "best top1"}
+
+
+def best_of(
+    features: NDArray[np.float32],
+    labelling: Labelling,
+    kind: LossKind,
+    parts: HoldOut,
+    knobs: list[Knobs],
+    training: Probe,
+    seed: int,
+    device: torch.device,
+    told: Callable[[int, list[float]], None] | None = None,
+) -> tuple[Knobs, list[tuple[float, float]]]:
+    """Trains a grid of heads on one part and judges it on the other.
+
+    Returns:
+        the best: by top-1, then by the loss, then the first; and top-1 and loss of each.
+
+    Raises:
+        NonFiniteLossError: no head has a loss that is a number.
+    """
+    fit, held = labelling.only(parts.fit), labelling.only(parts.held)
+    heads = train_heads(features[parts.fit], fit, kind, knobs, training, seed, device, told)
+    found = judge_heads(heads, features[parts.held], held, kind, device)
+    best = min(range(len(knobs)), key=lambda i: (-found[i][0], found[i][1], i))
+    if not np.isfinite(found[best][1]):
+        raise NonFiniteLossError(training.steps, training.steps)
+    return knobs[best], found
 
 
 def _own(training: Probe) -> Knobs:

@@ -113,11 +113,12 @@ class TransferSpec:
             raise BadOptionError("--init", problem, "take another --method")
         self._check_belongs()
         several = {"--shots": self.shots, "--lengths": self.lengths}
+        counts: list[tuple[str, int | None]]
         counts = [(option, one) for option, values in several.items() for one in values]
         counts += [("--draws", self.draws), ("--k", self.k)]
-        counts += [("--per-class", self.per_class or 1), ("--steps", self.steps or 1)]
+        counts += [("--per-class", self.per_class), ("--steps", self.steps)]
         for option, value in counts:
-            if value < 1:
+            if value is not None and value < 1:
                 raise BadOptionError(option, f"{value} is below 1", "give 1 or more")
         for option, amount in (("--ridge", self.ridge), ("--temperature", self.temperature)):
             if not amount > 0:

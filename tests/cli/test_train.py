@@ -40,6 +40,28 @@ def test_one_command_feeds_the_next(granctl, given, shapes_folder):
     assert json.loads(Path(found["path"]).read_text()) == found
 
 
+def test_options_of_the_methods_reach_the_result(granctl, given, shapes_folder):
+    """Shots, neighbours, lengths, values to try; a label map that lies outside the workspace."""
+    run = granctl("pretrain", *given).path
+
+    def told(*options):
+        return granctl("transfer", "--run", run, "--target", shapes_folder, *options, "--json").json
+
+    few = told("--method", "fewshot", "--shots", "2,4", "--draws", 2, "--ridge", 10)
+    assert [(row["shots"], len(row["draws"])) for row in few["shots"]] == [(2, 2), (4, 2)]
+    near = told("--method", "knn", "--k", 3, "--temperature", 0.1)
+    assert near["options"] == {"k": 3, "temperature": 0.1}
+    tuned = told("--lengths", "2,4", "--try", "optimizer.lr=0.1,0.01", "--held-out", 0.3)
+    assert [point["steps"] for point in tuned["curve"]] == [2, 4]
+    assert tuned["selection"]["held_out"]["share"] == 0.3
+    assert len(tuned["selection"]["tried"]) == 2
+    own = ("transfer", "--run", run, "--target", shapes_folder, "--method", "grouped")
+    _refused(granctl(*own), 2, "is not in the workspace", "--run-labels")
+    done = granctl(*own, "--run-labels", given[3])
+    assert done.code == 2  # its two classes are pairs of the target's four
+    assert "answer for 0 of the 4 classes" in done.err
+
+
 def test_the_newest_are_used_and_said(granctl, given, shapes_folder):
     """Without --run, the run that was just made."""
     run = granctl("pretrain", *given).path
@@ -157,6 +179,12 @@ def test_options_of_pretrain_that_cannot_be(granctl, given, options, words):
         (("--set", "optimizer.lr=1"), ("no value of --method finetune",)),
         (("--recipe", "embedded-vit"), ("goes on with the run's network",)),
         (("--target-shards", "x"), ("--target-labels: it is missing",)),
+        (("--method", "fewshot"), ("--shots 25", "has 12 training images", "12 or fewer")),
+        (("--method", "knn", "--set", "knn.k=1"), ("no value of --method knn", "linear.")),
+        (("--method", "grouped", "--set", "linear.steps=1"), ("reads no table",)),
+        (("--try", "clip"), ("--try: 'clip' is not KEY=VALUE,VALUE",)),
+        (("--shots", "1,x"), ("--shots: '1,x' are no whole numbers",)),
+        (("--lengths", "2", "--method", "knn"), ("--lengths: --method knn has no use",)),
         (("--run", "nowhere"), ("run not found", "granctl pretrain")),
     ],
     ids=lambda value: str(value[0]),

@@ -9,7 +9,7 @@ import torch
 from granctl.train.headgrid import Knobs, judge_heads, train_heads
 from granctl.train.holdout import hold_out
 from granctl.train.labelling import Labelling
-from granctl.train.linear import Standard, grid, steps_of_heads
+from granctl.train.linear import Standard, best_of, grid, steps_of_heads
 from granctl.train.recipe import Optimizer, Probe, load_recipe
 from granctl.train.schedule import Schedule
 
@@ -55,8 +55,8 @@ def probe(steps: int = 300, **optimizer) -> Probe:
     )
 
 
-@pytest.mark.parametrize("decay", [1e-3, 1e-2])
-def test_a_head_comes_to_what_a_long_lbfgs_comes_to(decay):
+@pytest.mark.parametrize(("name", "lr", "decay"), [("sgd", 0.5, 1e-2), ("adam", 0.05, 1e-3)])
+def test_a_head_comes_to_what_a_long_lbfgs_comes_to(name, lr, decay):
     """Within 0.1 point of scikit-learn's logistic regression of the same penalty: C = 1 / (n d)."""
     from sklearn.linear_model import LogisticRegression
 
@@ -65,7 +65,8 @@ def test_a_head_comes_to_what_a_long_lbfgs_comes_to(decay):
     standard = Standard.of(train)
     standard.apply(train)
     standard.apply(test)
-    heads = train_heads(train, truth, "cross-entropy", [Knobs(0.5, decay)], probe(600), 0, CPU)
+    how = probe(600, name=name)
+    heads = train_heads(train, truth, "cross-entropy", [Knobs(lr, decay)], how, 0, CPU)
     ((top1, loss),) = judge_heads(heads, test, asked, "cross-entropy", CPU)
     long = LogisticRegression(C=1 / (decay * len(train)), max_iter=5000, tol=1e-8)
     long.fit(train, truth.main_class)
@@ -74,6 +75,28 @@ def test_a_head_comes_to_what_a_long_lbfgs_comes_to(decay):
     assert top1 == pytest.approx(wanted, abs=0.001)
     said = long.predict_log_proba(test)[np.arange(len(test)), asked.main_class]
     assert loss == pytest.approx(-said.mean(), rel=0.01)
+
+
+@pytest.mark.parametrize("seed", [0, 2])
+def test_the_head_that_is_chosen_comes_to_what_lbfgs_comes_to(seed):
+    """The recipe's grid, chosen as `linear` does, against L-BFGS with the chosen penalty."""
+    from sklearn.linear_model import LogisticRegression
+
+    rows, both = made_features(12_000, 10, 16, seed=seed)
+    truth, asked = both.only(np.arange(2000)), both.only(np.arange(2000, 12_000))
+    standard = Standard.of(rows[:2000])
+    standard.apply(rows)
+    train, test = rows[:2000], rows[2000:]
+    how = dataclasses.replace(load_recipe("embedded-resnet").linear, steps=300)
+    parts = hold_out(truth, 0.2, 0)
+    (chosen, tried) = best_of(train, truth, "cross-entropy", parts, grid(how), how, 0, CPU)
+    assert len(tried) == 40
+    heads = train_heads(train, truth, "cross-entropy", [chosen], how, 0, CPU)
+    ((top1, _),) = judge_heads(heads, test, asked, "cross-entropy", CPU)
+    penalty = max(chosen.decay, 1e-6)
+    long = LogisticRegression(C=1 / (penalty * len(train)), max_iter=5000, tol=1e-7)
+    long.fit(train, truth.main_class)
+    assert top1 == pytest.approx(long.score(test, asked.main_class), abs=0.001)
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
