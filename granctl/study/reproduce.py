@@ -33,8 +33,10 @@ from granctl.workspace import SPEC_NAME, Workspace
 
 RECORD_NAME = "reproduction.json"
 From = Literal["pretrain", "transfer"]
-_OF_THE_MAKING = frozenset({"path", "run", "provenance", "made", "digest", "computed", "inputs"})
-"""Fields that say where and when a result was made, not what came out."""
+_OF_THE_MAKING = frozenset(
+    {"path", "run", "provenance", "made", "digest", "computed", "inputs", "source_map"}
+)
+"""Fields that say where and when a result was made, and what its inputs say; not what came out."""
 
 
 def reproduce(
