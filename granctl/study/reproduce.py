@@ -36,10 +36,20 @@ from granctl.workspace import SPEC_NAME, Workspace
 RECORD_NAME = "reproduction.json"
 From = Literal["pretrain", "transfer"]
 _OF_THE_MAKING = frozenset(
-    {"path", "run", "provenance", "made", "digest", "computed", "inputs", "predictions"}
+    {
+        "path",
+        "run",
+        "provenance",
+        "made",
+        "digest",
+        "computed",
+        "inputs",
+        "predictions",
+        "source_map",
+    }
 )
-"""Fields that say where and when a result was made, not what came out; and the digest of every
-prediction, which no tolerance could be applied to."""
+"""Fields that say where and when a result was made, and what its inputs say, not what came out; and
+the digest of every prediction, which no tolerance could be applied to."""
 
 
 def reproduce(

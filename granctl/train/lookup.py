@@ -43,7 +43,7 @@ def shards_of_run(run: Run, workspace: Workspace | None = None) -> ShardSet | No
         workspace: is looked in beside that of the run.
     """
     digest = str(run.manifest["inputs"]["shards"])
-    then = [str(run.record["shards"])] if "shards" in run.record else _said(run, "--shards")
+    then = _then(run, "shards", "--shards")
     said = _shards_among(then, digest)
     if said is not None:
         return said
@@ -54,7 +54,7 @@ def shards_of_run(run: Run, workspace: Workspace | None = None) -> ShardSet | No
 def map_of_run(run: Run, workspace: Workspace | None = None) -> LabelMap | None:
     """The label map that a run was pretrained on (the first of several); None where it is gone."""
     digest = str(run.record["labels_digest"])
-    said = _map_among(_said(run, "--labels"), digest)
+    said = _map_among(_then(run, "label_map", "--labels"), digest)
     if said is not None:
         return said[1]
     found = (find_map(space, digest) for space in _workspaces(run, workspace))
@@ -64,6 +64,11 @@ def map_of_run(run: Run, workspace: Workspace | None = None) -> LabelMap | None:
 def _workspaces(run: Run, workspace: Workspace | None) -> list[Workspace]:
     own = Workspace(run.root.absolute().parent.parent)
     return [own] if workspace is None else [workspace, own]
+
+
+def _then(run: Run, field: str, option: str) -> list[str]:
+    """Where an input was: the record says it, and of older runs perhaps the command."""
+    return [str(run.record[field])] if field in run.record else list(_said(run, option))
 
 
 def _said(run: Run, option: str) -> Iterator[str]:

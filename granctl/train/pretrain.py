@@ -135,7 +135,7 @@ def _pretrain(
     with making_alone(folder, progress) if world.is_first else nullcontext(), threads(machine):
         if world.done_by_first(asked.state) == "whole":
             return _found(folder, run_digest)
-        details = _train(job, folder, run_digest)
+        details = {**_train(job, folder, run_digest), **_where(spec, asked.shards)}
         manifest = {
             "kind": "run",
             "schema": SCHEMA,
@@ -147,6 +147,15 @@ def _pretrain(
         }
         world.done_by_first(lambda: finish_folder(folder, manifest))
     return Artefact(kind="run", path=folder, digest=run_digest, made=True, details=details)
+
+
+def _where(spec: PretrainSpec, shards: ShardSet) -> dict[str, str]:
+    """Where the inputs were, for those who look for them first there and then by digest."""
+    where = shards.where
+    return {
+        "shards": os.path.abspath(where) if url_of(where) is None else where,
+        "label_map": os.path.abspath(spec.labels),
+    }
 
 
 def _found(folder: Path, run_digest: str) -> Artefact:
@@ -269,7 +278,6 @@ def _details(
     job: _Job, fitted: Fitted, held_out: dict[str, Any] | None, computed: str
 ) -> dict[str, Any]:
     recipe, labelling, labels = job.recipe, job.labelling, job.maps.labels
-    where = job.shards.where
     return {
         "recipe": recipe.name,
         "seed": job.seed,
@@ -295,7 +303,6 @@ def _details(
         "resolution": recipe.input.resolution,
         "channels": recipe.input.channels,
         "labels_digest": labels.digest,
-        "shards": os.path.abspath(where) if url_of(where) is None else where,
         "shards_digest": job.shards.digest,
         "computed": computed,
     }

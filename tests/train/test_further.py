@@ -9,6 +9,7 @@ import fake_imagenet as fake
 import numpy as np
 import pytest
 import shapes
+from told import Told
 
 from granctl.errors import BadOptionError, LabelsNotInMapError, RealLabelsError, UnknownDataError
 from granctl.progress import Silent
@@ -188,16 +189,23 @@ def test_a_set_that_is_the_held_out_one_scores_as_it(
 def test_how_a_runs_classes_cover_the_targets_stands_in_the_result(
     train: Any, shards: ShardSet, leaves: Any, tmp_path: Path
 ) -> None:
-    """Its label map is found by digest; where it is gone there is a note and no map."""
+    """The map is where it was, or found by digest; where it is gone there is a note, and no map."""
     run = train()
     space = Workspace(tmp_path / "workspace")
-    target = Target(name="shapes@leaf", shards=shards, labels=leaves)
-    spec = TransferSpec(target=target, method="linear", run=run.path)
-    gone = transfer(space, spec, tmp_path / "gone", Silent()).details
-    assert gone["source_map"] is None
-    leaves.write(space.place("label-map", "leaves", leaves.digest, ".parquet"))
+    spec = TransferSpec(
+        target=Target(name="shapes@leaf", shards=shards, labels=leaves),
+        method="linear",
+        run=run.path,
+    )
     found = transfer(space, spec, tmp_path / "there", Silent()).details["source_map"]
-    assert (found["classes"], found["same"], found["none"]) == (5, 4, 1)
+    assert (found["classes"], found["same"], found["none"]) == (5, 4, 1)  # one has no label
+    Path(run.details["label_map"]).unlink()
+    told = Told()
+    assert transfer(space, spec, tmp_path / "gone", told).details["source_map"] is None
+    assert any("label map of the run is not there" in note for note in told.notes)
+    leaves.write(space.place("label-map", "leaves", leaves.digest, ".parquet"))
+    again = transfer(space, spec, tmp_path / "again", Silent()).details["source_map"]
+    assert again == found
 
 
 def test_a_class_without_training_images_is_not_scored(space: Workspace, tmp_path: Path) -> None:
