@@ -35,7 +35,7 @@ from granctl.workspace import Artefact, Workspace, begin_folder, folder_state
 
 SCHEMA = 1
 ROWS_A_PART = 8_000
-BATCH = 500
+BATCH = 200
 """Images that are shown at once; it divides a part, so that every part begins a batch."""
 ALL = "all"
 _LOOK_S = 0.2
