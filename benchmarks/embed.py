@@ -47,8 +47,12 @@ def main() -> None:
     options.add_argument(
         "--cache", type=Path, default=Path(tempfile.gettempdir()) / "granctl-bench"
     )
-    given = options.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="embed-"))
+    with tempfile.TemporaryDirectory(prefix="embed-") as name:
+        measure(options.parse_args(), Path(name))
+
+
+def measure(given: argparse.Namespace, folder: Path) -> None:
+    """Embeds the images twice in a folder, once with a kill."""
     space, silent = Workspace(folder), Silent()
     source = str(photos(given.cache).folders)
     asked = BuildSpec(source=source, images=given.images, holdout_frac=0.0)
