@@ -63,6 +63,11 @@ class FeatureStream:
         """Identity: how they were made, from what."""
         return str(self.head["digest"])
 
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Those whose images the file holds, in the order of its rows."""
+        return tuple(str(self.head["split"]).split("+"))
+
     @cached_property
     def checksums(self) -> NDArray[np.bytes_]:
         """Shape (n,), dtype S32: xxh3-128 of the image bytes in hex.

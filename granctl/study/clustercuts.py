@@ -186,6 +186,10 @@ def _numbers(features: FeatureStream, checksums: NDArray[np.bytes_]) -> NDArray[
 
 def _labels_plan(asked: _Asked) -> _Part:
     spec, params, inputs = asked.spec, {"of": "labels"}, dict[str, str]()
+    if len(asked.features.splits) > 1:
+        problem = f"{asked.features.path} holds {' and '.join(asked.features.splits)}: labels would"
+        hint = "embed one split: `granctl embed --split train`"
+        raise BadOptionError("--features", f"{problem} be clustered by held-out images too", hint)
     listed = None
     if spec.list is not None:
         listed = chosen_labels(spec.list, asked.taxonomy, spec.taxonomy)

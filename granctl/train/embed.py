@@ -35,7 +35,7 @@ from granctl.workspace import Artefact, Workspace, begin_folder, folder_state
 
 SCHEMA = 1
 ROWS_A_PART = 8_000
-BATCH = 500
+BATCH = 200
 """Images that are shown at once; it divides a part, so that every part begins a batch."""
 ALL = "all"
 _LOOK_S = 0.2
@@ -192,20 +192,22 @@ def _sizes(work: _Work) -> dict[str, int]:
 def _made(work: _Work, parts: Parts, place: Place) -> Waiting:
     """Makes those parts of this process that are not there."""
     waiting = Waiting()
-    missing = parts.missing(range(place.rank, len(parts.spans), place.size))
-    if len(missing) < len(range(place.rank, len(parts.spans), place.size)):
-        work.progress.note(f"goes on: {len(parts.spans) - len(missing)} parts are there")
+    ours = range(place.rank, len(parts.spans), place.size)
+    missing = parts.missing(ours)
+    if len(missing) < len(ours):
+        there = len(ours) - len(missing)
+        work.progress.note(f"goes on: {there} of {len(ours)} parts are there")
     if not missing:
         return waiting
     device = open_device(work.machine)
     with threads(work.machine):
         network = work.spec.origin.network(work.progress).to(device)
         for split in work.splits:
-            ours = [number for number in missing if parts.spans[number].split == split]
-            if ours:
-                spans = [parts.spans[number] for number in ours]
+            numbers = [number for number in missing if parts.spans[number].split == split]
+            if numbers:
+                spans = [parts.spans[number] for number in numbers]
                 matrices = _features(work, network, device, split, spans, waiting)
-                for number, matrix in zip(ours, matrices, strict=True):
+                for number, matrix in zip(numbers, matrices, strict=True):
                     parts.keep(number, _narrowed(matrix, work.spec.dtype))
     work.progress.note(f"waited for images: {waiting.share:.1%} of the time")
     return waiting

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from made_features import rewrite_features, write_features
 
+from granctl.shards.features import Features
 from granctl.tree.labelmap import LabelMap
 from granctl.tree.lists import load_list
 
@@ -160,10 +162,18 @@ def test_a_file_that_was_changed_is_found_out(granctl, features: Path, tmp_path)
     assert _cut(granctl, "ward", path, "--classes", 8).code == 3
 
 
+def test_features_of_several_splits_cluster_no_labels(granctl, features: Path, tmp_path):
+    """Held-out images would have a say in the classes; exit 2, and the mend."""
+    path = tmp_path / "all.parquet"
+    replace(Features.read(features), split="train+test").write(path)
+    outcome = _cut(granctl, "kmeans", path, "--classes", 4)
+    assert (outcome.code, "holds train and test" in outcome.err) == (2, True)
+    assert "--split train" in outcome.err
+
+
 def test_means_and_digest_do_not_depend_on_the_pieces(features: Path, monkeypatch):
     """The file read in pieces of 5 rows is the file read whole."""
     from granctl.shards import feature_stream
-    from granctl.shards.features import Features
 
     monkeypatch.setattr(feature_stream, "ROWS_A_PIECE", 5)
     stream, whole = feature_stream.FeatureStream.open(features), Features.read(features)

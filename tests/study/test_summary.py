@@ -139,3 +139,39 @@ def test_answer_of_one_source_compares_nothing() -> None:
     text = answer(summarise(loaded([fake_result(cut=None, top1=0.7)]))[0])
     assert "training on the target alone reached 70.0 % top-1 (1 seed)" in text
     assert "nothing to compare" in text
+
+
+def public_result(top1: float, seed: int = 0, **others: object) -> dict:
+    """Of public weights: no cut, no classes, no pretraining of ours."""
+    record = fake_result(cut="timm:resnet50.a1_in1k", method="public", top1=top1, seed=seed)
+    nothing = ("classes_total", "classes_present", "labels_digest", "recipe", "images_seen")
+    return {
+        **record,
+        "source": {**record["source"], **dict.fromkeys(nothing)},
+        "digest": f"public-{top1}-{seed}-{others}",
+        **others,
+    }
+
+
+def test_public_weights_stand_in_every_panel_of_their_target_and_method() -> None:
+    """Without a number of classes, before the target alone; never the finest or the coarsest."""
+    results = [*u_curve(), public_result(0.95, 0), public_result(0.97, 1)]
+    panel, other = summarise(loaded(results))
+    point = panel.points[-2]
+    assert (point.cut, point.family) == ("timm:resnet50.a1_in1k", "public")
+    assert point.classes_present is point.classes_total is None
+    assert point.top1.mean == pytest.approx(0.96)
+    assert point.to_finest is not None
+    assert (panel.finest, panel.coarsest) == ("leaf", "depth-5")
+    assert "public" not in {p.family for p in other.points}
+    assert "the public weights timm:resnet50.a1_in1k had the highest mean" in answer(panel)
+
+
+def test_public_weights_of_other_steps_are_points_of_their_own() -> None:
+    """They share no mean; of a method that nothing else was measured by they are a panel."""
+    results = [public_result(0.9), public_result(0.8, steps=7), public_result(0.7, method="linear")]
+    panels = summarise(loaded(results))
+    assert {p.method: [q.top1.mean for q in p.points] for p in panels} == {
+        "finetune": [0.9, 0.8],
+        "linear": [0.7],
+    }
