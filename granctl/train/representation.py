@@ -69,9 +69,9 @@ def class_separation(groups: Groups) -> float | None:
     """How far apart classes lie: R2 = 1 - within / total of mean cosine distances.
 
     `within` is the mean over classes of the mean distance of pairs of one class, `total` that of
-    pairs of any two classes, each class counting alike (Kornblith et al. 2021, arXiv 2010.16402,
-    "class separation"). A pair's cosine distance is 1 less a product of unit vectors, so both follow from
-    the mean unit vectors u_k: within = 1 - mean_k |u_k|^2, total = 1 - |mean_k u_k|^2.
+    pairs of any two classes, each class counting alike ("class separation" of Kornblith et al.
+    2021, arXiv 2010.16402). A pair's cosine distance is 1 less a product of unit vectors, so both
+    follow from the mean unit vectors u_k: within = 1 - mean_k |u_k|^2, total = 1 - |mean_k u_k|^2.
 
     Returns:
         0 (no class is told from the others) to 1; None with fewer than two classes with images,
