@@ -69,9 +69,9 @@ def class_separation(groups: Groups) -> float | None:
     """How far apart classes lie: R2 = 1 - within / total of mean cosine distances.
 
     `within` is the mean over classes of the mean distance of pairs of one class, `total` that of
-    pairs of any two classes, each class counting alike (Kornblith et al., arXiv 2010.16402,
-    section 4.1). A pair's cosine distance is 1 less a product of unit vectors, so both follow from
-    the mean unit vectors u_k: within = 1 - mean_k |u_k|^2, total = 1 - |mean_k u_k|^2.
+    pairs of any two classes, each class counting alike ("class separation" of Kornblith et al.
+    2021, arXiv 2010.16402). A pair's cosine distance is 1 less a product of unit vectors, so both
+    follow from the mean unit vectors u_k: within = 1 - mean_k |u_k|^2, total = 1 - |mean_k u_k|^2.
 
     Returns:
         0 (no class is told from the others) to 1; None with fewer than two classes with images,
@@ -140,7 +140,7 @@ def effective_rank(own: NDArray[np.float64]) -> float:
     """How many directions the features take up, 1 to d: exp of the entropy of singular values.
 
     The singular values of the centred N x d matrix, made to sum to 1 (Roy & Vetterli 2007, "The
-    effective rank", EUSIPCO, definition 1).
+    effective rank", EUSIPCO).
 
     Args:
         own: shape (d, d): X'X of centred features, whose eigenvalues are their squares.
@@ -162,7 +162,7 @@ def linear_cka(
     """How alike two representations of the same images are, 0 to 1, whatever their axes.
 
     |X'Y|^2 / (|X'X| |Y'Y|), Frobenius norms of centred features (Kornblith et al. 2019, arXiv
-    1905.00414, equation 5): rotations and one scale change nothing. Exact, not by minibatches.
+    1905.00414): rotations and one scale change nothing. Exact, not by minibatches.
 
     Args:
         own: shape (d, d), X'X.

@@ -1,5 +1,6 @@
 """Public models of timm as networks that others start from; weights come from files."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -176,6 +177,17 @@ def test_names_that_mean_no_model(text, error, words):
     assert words in f"{raised.value.message} {raised.value.hint}"
 
 
+def test_weights_that_timm_brings_are_those_of_the_file(made, files, monkeypatch):
+    """What it downloads, or has in its cache, without the head: the same model, and a source."""
+    monkeypatch.setattr(timm, "create_model", _after_the_empty_one(lambda: _headless(made)))
+    model = PublicModel.of_option("timm:test_vit")
+    assert model.digest == public(files / "plain.pth").digest
+    assert model.source["init"] == f"timm:{NAME}"
+    state = model.network(Silent()).body.state_dict()
+    wanted = _headless(made).state_dict()
+    assert all((state[name] == tensor).all() for name, tensor in wanted.items())
+
+
 def test_weights_out_of_reach_name_the_mend(monkeypatch):
     """Without a network: give a file."""
 
@@ -196,3 +208,9 @@ def _after_the_empty_one(offline):
         return offline() if pretrained else create(name, pretrained=pretrained, **options)
 
     return call
+
+
+def _headless(model):
+    body = copy.deepcopy(model)
+    body.reset_classifier(0)
+    return body
