@@ -276,7 +276,7 @@ def recipe_of_options(
         SpecError: an override that is no key of a recipe.
     """
     if init is not None:
-        return init.recipe_with(method, pairs)
+        return init.recipe_with(TABLE_OF_METHOD[method] or "linear", pairs)
     changes = settings(pairs)
     table_name = TABLE_OF_METHOD[method]
     if recipe is not None or run is None:
