@@ -20,10 +20,10 @@ from granctl.progress import Progress
 from granctl.provenance import digest, plain, provenance
 from granctl.train.device import Machine, open_device, precision, threads
 from granctl.train.evaluate import Scores
-from granctl.train.fewshot import fewshot
-from granctl.train.grouped import grouped
+from granctl.train.fewshot import check_shots, fewshot
+from granctl.train.grouped import grouped, grouping_of
 from granctl.train.images import resolved
-from granctl.train.knn import knn
+from granctl.train.knn import check_neighbours, knn
 from granctl.train.labelling import label_images
 from granctl.train.lesson import Answer, Lesson
 from granctl.train.linear import linear, steps_of_heads
@@ -49,6 +49,12 @@ METHODS: Mapping[Method, Callable[[Lesson, Path, str], Answer]] = {
     "scratch": whole_network,
 }
 """Each is given the lesson, the result's folder and its identity."""
+_CHECKS: Mapping[Method, Callable[[Lesson], object]] = {
+    "fewshot": check_shots,
+    "knn": check_neighbours,
+    "grouped": grouping_of,
+}
+"""What a method refuses is refused before the first output."""
 
 
 def transfer(
@@ -75,6 +81,8 @@ def transfer(
     machine = machine or Machine()
     run = Run.open(spec.run) if spec.run is not None else None
     lesson = _lesson(workspace, spec, run, machine, progress)
+    if spec.method in _CHECKS:
+        _CHECKS[spec.method](lesson)
     inputs = {
         "target_shards": lesson.shards.digest,
         "target_labels": spec.target.labels.digest,
