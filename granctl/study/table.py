@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,6 +46,7 @@ def _record(panel: Panel, point: Point) -> dict[str, Any]:
         "recipe": panel.setting["recipe"],
         "pretraining_images_seen": panel.setting["images_seen"],
         "transfer_steps": first.get("steps"),
+        "transfer_options": json.dumps(panel.options) if panel.options else None,
     }
 
 

@@ -26,17 +26,22 @@ _BIAS = 100.0
 _ROWS = 8192
 
 
-def fewshot(lesson: Lesson, _folder: Path, _identity: str) -> Answer:
-    """Mean and deviation over draws, for each number of shots.
-
-    What is scored in full is the first draw of the most shots.
+def check_shots(lesson: Lesson) -> None:
+    """Checks that there are so many images of each class.
 
     Raises:
         TooFewImagesError: a class has fewer images than shots; says how many.
     """
+    few_of_each_class(lesson.train, max(lesson.spec.shots), lesson.seed, option="--shots")
+
+
+def fewshot(lesson: Lesson, _folder: Path, _identity: str) -> Answer:
+    """Mean and deviation over draws, for each number of shots.
+
+    What is scored in full is the first draw of the most shots.
+    """
     spec = lesson.spec
     most = max(spec.shots)
-    few_of_each_class(lesson.train, most, spec.seed, option="--shots")  # before it takes long
     network = lesson.body().to(lesson.device)
     train = lesson.features(network, lesson.taught_on)
     test = lesson.features(network, lesson.asked_of)

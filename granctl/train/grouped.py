@@ -9,31 +9,39 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from granctl.errors import NothingToLearnError
 from granctl.train.evaluate import Batches
 from granctl.train.grouping import Grouping, group
 from granctl.train.images import Images
 from granctl.train.lesson import Answer, Lesson, logits_of
 
 
+def grouping_of(lesson: Lesson) -> Grouping:
+    """Which class of the target each class of the run's head belongs to.
+
+    Raises:
+        DoesNotNestError: the head's classes do not lie in classes of the target.
+    """
+    head = lesson.head
+    assert head is not None  # looked up for this method
+    labels, classes = lesson.spec.target.labels, lesson.test.class_ids
+    return group(head.labels, head.class_ids, labels, classes, lesson.shards, lesson.held_out)
+
+
 def grouped(lesson: Lesson, _folder: Path, _identity: str) -> Answer:
     """Sums the head's probabilities; images whose class no source class belongs to are left out.
 
     Raises:
-        DoesNotNestError: no source class lies in a target class.
+        NothingToLearnError: all would be left out.
     """
     head = lesson.head
     assert head is not None  # looked up for this method
-    grouping = group(
-        head.labels,
-        head.class_ids,
-        lesson.spec.target.labels,
-        lesson.test.class_ids,
-        lesson.shards,
-        lesson.held_out,
-    )
+    grouping = grouping_of(lesson)
     kept = np.flatnonzero(
         lesson.test.multi_hot(np.arange(len(lesson.test)))[:, grouping.reached].any(1)
     )
+    if not len(kept):
+        raise NothingToLearnError(lesson.shards.where, lesson.held_out, len(lesson.test))
     test = lesson.test.only(kept)
     network = lesson.body().to(lesson.device)
 

@@ -28,15 +28,20 @@ _QUERIES, _ROWS = 1024, 32_768
 """Compared at once: 128 MiB of similarities, beside as many rows as float32."""
 
 
-def knn(lesson: Lesson, _folder: Path, _identity: str) -> Answer:
-    """Votes of the nearest training images.
+def check_neighbours(lesson: Lesson) -> None:
+    """Checks that there are so many training images.
 
     Raises:
-        TooFewImagesError: there are fewer training images than neighbours.
+        TooFewImagesError: there are fewer than neighbours.
     """
-    spec, num = lesson.spec, len(lesson.train)
-    if num < spec.k:
-        raise TooFewImagesError("--k", spec.k, f"the target has {num} training images", num)
+    k, num = lesson.spec.k, len(lesson.train)
+    if num < k:
+        raise TooFewImagesError("--k", k, f"the target has {num} training images", num)
+
+
+def knn(lesson: Lesson, _folder: Path, _identity: str) -> Answer:
+    """Votes of the nearest training images."""
+    spec = lesson.spec
     network = lesson.body().to(lesson.device)
     train = lesson.features(network, lesson.taught_on, unit_rows_in_bytes=HALVED_ABOVE)
 

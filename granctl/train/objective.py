@@ -65,8 +65,8 @@ class Objective:
     """Classes of the images; K of them, unless there is a `head`."""
     kind: LossKind
     smoothing: float
-    look: Input | None
-    """None: the batches are no pixels but features."""
+    look: Input
+    """What the network is shown."""
     augment: Augment
     seed: int
     device: torch.device
@@ -90,8 +90,6 @@ class Objective:
         return (weight * own + (1.0 - weight) * other).mean()
 
     def _shown(self, batch: Batch) -> tuple[Tensor, Mix | None]:
-        if self.look is None:
-            return batch.pixels.to(self.device, non_blocking=True), None
         pixels = normalised(batch.pixels, self.look, self.device)
         pixels = erased(pixels, batch.piece, self.augment, self.seed)
         mix = mix_of(batch.piece, self.augment, self.look.resolution, self.seed)

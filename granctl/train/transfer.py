@@ -22,12 +22,12 @@ from granctl.provenance import digest, plain, provenance
 from granctl.train.beside import beside_asked, beside_measured
 from granctl.train.device import Machine, open_device, precision, threads
 from granctl.train.evaluate import Evaluation
-from granctl.train.fewshot import fewshot
+from granctl.train.fewshot import check_shots, fewshot
 from granctl.train.further import also_scored, further_sets
-from granctl.train.grouped import grouped
+from granctl.train.grouped import grouped, grouping_of
 from granctl.train.images import resolved
 from granctl.train.judging import judged, keep
-from granctl.train.knn import knn
+from granctl.train.knn import check_neighbours, knn
 from granctl.train.labelling import label_images
 from granctl.train.leaks import Leaked, guarded
 from granctl.train.lesson import Answer, Lesson
@@ -56,6 +56,12 @@ METHODS: Mapping[Method, Callable[[Lesson, Path, str], Answer]] = {
     "scratch": whole_network,
 }
 """Each is given the lesson, the result's folder and its identity."""
+_CHECKS: Mapping[Method, Callable[[Lesson], object]] = {
+    "fewshot": check_shots,
+    "knn": check_neighbours,
+    "grouped": grouping_of,
+}
+"""What a method refuses is refused before the first output."""
 
 
 def transfer(
@@ -82,6 +88,8 @@ def transfer(
     machine = machine or Machine()
     run = spec.origin
     lesson, leaked = _lesson(workspace, spec, run, machine, progress)
+    if spec.method in _CHECKS:
+        _CHECKS[spec.method](lesson)
     inputs = {
         "target_shards": lesson.shards.digest,
         "target_labels": spec.target.labels.digest,

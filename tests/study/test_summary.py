@@ -175,3 +175,29 @@ def test_public_weights_of_other_steps_are_points_of_their_own() -> None:
         "finetune": [0.9, 0.8],
         "linear": [0.7],
     }
+
+
+def test_results_of_other_options_never_share_a_mean() -> None:
+    """Neighbours of 10 and 20 are two panels, not two results that claim one seed."""
+    records = [
+        fake_result(cut=cut, classes=classes, seed=seed, how="knn", options={"k": k})
+        for cut, classes in (("depth-5", 2), ("depth-6", 3))
+        for seed in (0, 1)
+        for k in (10, 20)
+    ]
+    panels = summarise(loaded(records))
+    assert [dict(panel.options) for panel in panels] == [{"k": 10}, {"k": 20}]
+    assert all(len(point.results) == 2 for panel in panels for point in panel.points)
+
+
+def test_a_head_is_compared_with_heads_that_answer_for_as_many_images() -> None:
+    """Grouped heads of 1,000 and 2,000 images stand apart, and beside other methods."""
+    records = [
+        fake_result(cut="depth-6", how="grouped", n=1000),
+        fake_result(cut="leaf", how="grouped", n=2000),
+        fake_result(cut="leaf", n=2000),
+    ]
+    panels = summarise(loaded(records))
+    grouped = [panel for panel in panels if panel.method == "grouped"]
+    assert sorted(panel.options["images"] for panel in grouped) == [1000, 2000]
+    assert "with no labelled image" in answer(grouped[0])

@@ -13,7 +13,7 @@ from granctl.train.device import Machine
 from granctl.train.evaluate import outputs
 from granctl.train.grouping import group
 from granctl.train.images import Images
-from granctl.train.ownhead import OwnHead
+from granctl.train.ownhead import OwnHead, own_head
 from granctl.train.runs import Run
 from granctl.train.targets import Target
 from granctl.train.transfer import transfer
@@ -153,3 +153,33 @@ def test_a_head_of_several_classes_an_image_is_read_too(train, judged, tmp_path)
     assert found["grouping"]["split"] == ["both"]
     assert found["n"] == 20
     assert found["top1"] >= 0.7
+
+
+@pytest.mark.parametrize("role", ["also", "fine"])
+def test_of_a_head_of_several_maps_one_is_read(train, judged, tmp_path, leaves, role):
+    """Of levels the first block; of a fine map its classes, though coarse ones were told."""
+    PAIRS.write(tmp_path / "pairs.parquet")
+    leaves.write(tmp_path / "leaves.parquet")
+    if role == "also":
+        run = train(labels=leaves, also=(tmp_path / "pairs.parquet",)).path
+    else:
+        run = train(labels=PAIRS, fine=tmp_path / "leaves.parquet").path
+    fine = own_head(Run.open(run), Workspace(tmp_path / "ws"), tmp_path / "leaves.parquet")
+    assert fine.class_ids == LABELS
+    assert fine.labels.digest == leaves.digest
+    found = judged(run, PAIRS, run_labels=tmp_path / "leaves.parquet").details
+    assert found["grouping"]["source_classes_used"] == 4
+    assert found["top1"] >= 0.7
+    with pytest.raises(RunLabelsGoneError, match="is not the label map"):
+        judged(run, leaves, run_labels=tmp_path / "pairs.parquet")
+
+
+def test_one_class_alone_is_no_answer(judged, train, tmp_path):
+    """Of four leaves one has a source class: every image would be right, so it is refused."""
+    lonely = label_map([[0], [1], [1], [1]], ("a", "rest"))
+    lonely.write(tmp_path / "lonely.parquet")
+    run = train(labels=lonely).path
+    target = label_map([[0], [1], [2], [3]], LABELS)
+    with pytest.raises(DoesNotNestError, match="answer for 1 of the 4 classes") as caught:
+        judged(run, target, run_labels=tmp_path / "lonely.parquet")
+    assert "1 lie in several of its classes (rest)" in caught.value.message

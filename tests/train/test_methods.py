@@ -184,7 +184,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
     with pytest.raises(error, match=words) as caught:
         judge(method, run, **fields)
     assert caught.value.hint
-    assert not list((tmp_path / "workspace" / "results").glob("*/result.json"))
+    assert not list((tmp_path / "workspace").glob("results/*"))
 
 
 def test_options_as_they_are_typed():
