@@ -81,6 +81,7 @@ def reproduce(
         per_class=result["per_class"],
         steps=steps,
         seed=result["seed"],
+        home=workspace,
         **beside_again(result),
     )
     again = transfer(anew, spec, None, progress)

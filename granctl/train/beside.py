@@ -27,8 +27,7 @@ def beside_asked(spec: TransferSpec, further: Sequence[Further], leaked: Leaked)
     about: dict[str, Any] = {}
     if further:
         about["score_on"] = {
-            one.name: [one.asked, one.shards.digest, one.split, len(one.labelling), one.leaked]
-            for one in further
+            one.name: [one.shards.digest, one.split, one.labels_digest] for one in further
         }
     if spec.leaks != "checksum":
         about["leaks"] = spec.leaks

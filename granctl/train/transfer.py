@@ -58,7 +58,7 @@ def transfer(
     spec.check()
     machine = machine or Machine()
     run = Run.open(spec.run) if spec.run is not None else None
-    lesson, leaked = _lesson(workspace, spec, run, machine, progress)
+    lesson, leaked = _lesson(spec.home or workspace, spec, run, machine, progress)
     inputs = {
         "target_shards": lesson.shards.digest,
         "target_labels": spec.target.labels.digest,
@@ -83,7 +83,9 @@ def transfer(
         source = _source(run) if spec.method != "scratch" else None
         details = {
             **_measured(spec, lesson, outcome),
-            **beside_measured(workspace, spec, lesson.further, outcome.also, leaked, run, progress),
+            **beside_measured(
+                spec.home or workspace, spec, lesson.further, outcome.also, leaked, run, progress
+            ),
             "run": str(spec.run.absolute()) if spec.run and source else None,
             "source": source,
             "inputs": inputs,
