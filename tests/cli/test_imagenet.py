@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,27 @@ def test_both_layouts_give_equal_results(granctl: Granctl, tmp_path: Path, recip
     _same(*found)
     assert found[0]["top1"] > 2 / 20  # colours are easy to learn, and chance is 1 / 20
     assert found[0]["also"]["in1k-v2"]["top1"] > 2 / 20
+
+
+def test_a_target_that_lost_a_class_is_refused(
+    granctl: Granctl, tmp_path: Path, recipe: Path, workspace_folder: Path
+) -> None:
+    """Whole when it was added: nothing is built or trained of a half; the mend for none."""
+    wnids = fake.some_wnids(4)
+    fake.write_facts(workspace_folder, wnids, TRAIN, VAL)
+    asked = ("transfer", "--method", "scratch", "--recipe", recipe, "--target", "in1k")
+    done = granctl(*asked)
+    assert (done.code, "granctl data add in1k FOLDER" in done.err) == (2, True)
+    root = fake.write_folders(tmp_path / "in1k", wnids, TRAIN, VAL)
+    granctl("data", "add", "in1k", root)
+    shutil.rmtree(root / "train" / wnids[2])
+    done = granctl(*asked)
+    assert done.code == 3
+    assert f"1 class has fewer than {TRAIN} images in train: {wnids[2]} (0)" in done.err
+    shutil.rmtree(root / "val" / wnids[2])
+    done = granctl(*asked)
+    assert (done.code, f"missing are 1 of 4 classes: {wnids[2]}" in done.err) == (3, True)
+    assert not list(workspace_folder.glob("shards/*")) + list(workspace_folder.glob("results/*"))
 
 
 @pytest.mark.slow
