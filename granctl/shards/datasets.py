@@ -111,6 +111,21 @@ def check_whole(record: dict[str, Any]) -> None:
         raise DataNotWholeError(record["name"], record["path"], what, record["faults"], broken)
 
 
+def check_still_whole(workspace: Workspace, name: str, progress: Progress) -> None:
+    """Raises DataNotWholeError where a known, registered data set lacks something by now.
+
+    It was whole when it was added. This comes before shards are built of it: a build takes hours.
+
+    Args:
+        workspace: keeps the names.
+        name: as a user gave it; a name of one's own, or a folder, is not checked.
+        progress: is told how far the count is.
+    """
+    known = known_as(workspace, name) if name in workspace.data_names() else None
+    if known is not None:
+        check_whole(_counts(workspace, name, known, None, progress))
+
+
 def list_data_sets(workspace: Workspace) -> dict[str, dict[str, Any]]:
     """Each registered name with what is known of it at no cost: nothing is opened but manifests.
 

@@ -15,6 +15,7 @@ from granctl.tree.align import Alignment, align
 from granctl.tree.compare import Comparison, Split, compare
 from granctl.tree.crosstab import Groups, Ints
 from granctl.tree.crosstab_file import check_suffix, write_crosstab
+from granctl.tree.sourcemap import source_map
 
 MOST_CELLS = 10
 """Cells of the crosstab in the table on stderr and in the JSON record."""
@@ -84,6 +85,7 @@ def align_maps(spec: PairSpec, progress: Progress) -> Answer:
         **_basis(pair, ("source", "target")),
         **fields,
         "mixed_max_class": _named(most, pair.table.groups_a, pair.a),
+        "source_map": source_map(pair.a.labels, pair.b.labels),
     }
     word = f"{found.purity:.6f}"
     return Answer(word=word, record=record, tables=(_measures_of_alignment(found, record),))
@@ -242,4 +244,10 @@ def _measures_of_alignment(found: Alignment, record: Mapping[str, Any]) -> Termi
         [f"the most, in {record['mixed_max_class']['name']}", f"{found.mixed_max:,}"],
         ["source classes with one target class", f"{100 * found.pure_frac:.2f} %"],
     ]
+    if (cover := record["source_map"]) is not None:
+        rows += [
+            ["target classes that the cut knows", f"{cover['same']:,} of {cover['classes']:,}"],
+            ["covered from above, from below", f"{cover['ancestor']:,}, {cover['descendant']:,}"],
+            ["not covered at all", f"{cover['none']:,}"],
+        ]
     return "how the cut lies in the target", ["measure", "value"], rows

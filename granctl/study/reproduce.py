@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from granctl.errors import BadOptionError, GranctlError, LostInputError, NotReproducedError
-from granctl.files import make_folder, read_json, write_json
+from granctl.files import read_json, write_json
 from granctl.progress import Progress
 from granctl.provenance import plain, short
 from granctl.study.results import Result, load_results
@@ -80,7 +80,6 @@ def reproduce(
     if (place / RECORD_NAME).exists():
         shutil.rmtree(place)
     anew = Workspace(place)
-    _lend_taxonomies(workspace, anew)
     run, init = None, (result.get("source") or {}).get("init")
     if result.get("source") and init is None:
         run = Path(str(result["run"]))
@@ -97,6 +96,7 @@ def reproduce(
         per_class=result["per_class"],
         steps=steps,
         seed=result["seed"],
+        home=workspace,
         run_labels=_run_labels(workspace, result, run),
         **options,
         **beside_again(result),
@@ -117,14 +117,6 @@ def reproduce(
     }
     write_json(place / RECORD_NAME, record)
     return record
-
-
-def _lend_taxonomies(workspace: Workspace, anew: Workspace) -> None:
-    """Lets a transfer find the trees that targets were cut from, for its scores of levels."""
-    there, here = workspace.folder("taxonomy"), anew.folder("taxonomy")
-    if there.is_dir() and not here.exists():
-        make_folder(anew.root)
-        here.symlink_to(there.absolute())
 
 
 def check_same(record: Mapping[str, Any]) -> None:

@@ -13,8 +13,7 @@ from granctl.train.lookup import map_of_run
 from granctl.train.runs import Run
 from granctl.train.transferspec import TransferSpec
 from granctl.tree.labelmap import LabelMap
-from granctl.tree.sourcemap import covered
-from granctl.tree.store import embedded_wordnet
+from granctl.tree.sourcemap import source_map
 from granctl.workspace import Workspace
 
 
@@ -27,8 +26,7 @@ def beside_asked(spec: TransferSpec, further: Sequence[Further], leaked: Leaked)
     about: dict[str, Any] = {}
     if further:
         about["score_on"] = {
-            one.name: [one.asked, one.shards.digest, one.split, len(one.labelling), one.leaked]
-            for one in further
+            one.name: [one.shards.digest, one.split, one.labels_digest] for one in further
         }
     if spec.leaks != "checksum":
         about["leaks"] = spec.leaks
@@ -57,7 +55,7 @@ def beside_measured(
     """The fields `leaks`, `also`, `leaked` and `source_map` of a result."""
     source = None
     if run is not None and spec.method != "scratch":
-        source = source_map(map_of_run(run, workspace), spec.target.labels, progress)
+        source = _source_map(map_of_run(run, workspace), spec.target.labels, progress)
     return {
         "leaks": spec.leaks,
         "also": {one.name: one.record(also[one.name]) for one in further},
@@ -66,22 +64,14 @@ def beside_measured(
     }
 
 
-def source_map(
+def _source_map(
     source: LabelMap | None, target: LabelMap, progress: Progress
 ) -> dict[str, Any] | None:
-    """How the classes of a target are covered by those of a run, by the embedded WordNet.
-
-    None where the run's label map is gone, or one of the two is a map of single images.
-    """
+    """How the classes of a target are covered by those of a run; None where its map is gone."""
     if source is None:
         progress.note("the label map of the run is not there any more: no map to the target's")
         return None
-    if "image" in (source.keyed_by, target.keyed_by):
-        return None
-    found = covered(embedded_wordnet(), source, target)
-    if found.counts["none"]:
-        none = [
-            name for name, how in zip(target.class_names, found.how, strict=True) if how == "none"
-        ]
-        progress.note(f"no class of the run covers {len(none)} of the target's: {none[0]} ...")
-    return found.record()
+    found = source_map(source, target)
+    if found is not None and found["none"]:
+        progress.note(f"no class of the run covers {found['none']} of the target's classes")
+    return found

@@ -7,6 +7,7 @@ by the ids of their labels.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,15 @@ class Further:
     split: str
     labelling: Labelling
     leaked: Leaked
+
+    @property
+    def labels_digest(self) -> str:
+        """Which images are scored and what is right for each: the set itself, and what leaked."""
+        part = self.labelling
+        hasher = hashlib.sha256("\0".join(part.class_ids).encode())
+        for array in (part.row, part.key, part.offsets, part.classes):
+            hasher.update(len(array).to_bytes(8, "little") + array.astype("<i8").tobytes())
+        return hasher.hexdigest()
 
     def record(self, scores: Scores) -> dict[str, Any]:
         """What the result says of it; `left_out` counts images without a class of the target."""

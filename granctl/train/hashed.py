@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -35,6 +35,7 @@ SIDE = 16
 _CHUNK = 1024
 _PAIRS = 1 << 16
 _SCHEMA = 1
+_SAVE_SECONDS = 120
 
 
 def image_hashes(
@@ -42,27 +43,40 @@ def image_hashes(
 ) -> NDArray[np.uint64]:
     """The dHash of every image of a split; uint64, shape (n,), `NO_HASH` where there is none.
 
-    They are kept in the workspace under the digest of the shard set's content.
+    They are kept in the workspace under the digest of the shard set's content; a pass that is
+    stopped goes on from what it last kept, two minutes ago at most.
 
     Raises:
         ShardCorruptError: a shard is missing or damaged.
         RemoteDownError: the shards lie behind a URL that does not answer.
     """
-    path = cache_path(workspace, "hashes", f"dhash {shards.digest} {split}")
-    kept = load_arrays(path)
-    if kept is not None and kept[0] == {"schema": _SCHEMA}:
-        return kept[1]["hashes"]
+    path, num = cache_path(workspace, "hashes", f"dhash {shards.digest} {split}"), 0
     rows = shards.rows(split)
-    found = np.empty(len(rows), dtype=np.uint64)
+    found = np.zeros(len(rows), dtype=np.uint64)
+    kept = load_arrays(path)
+    if kept is not None and kept[0].get("schema") == _SCHEMA:
+        num = len(kept[1]["hashes"])
+        found[:num] = kept[1]["hashes"]
+    if num == len(rows):
+        return found
     progress.start(f"hash {shards.name} {split}", len(rows), "images")
-    with ImageReader(shards) as reader, ThreadPoolExecutor(_workers()) as pool:
-        for piece in _pieces(len(rows)):
-            reader.prefetch(rows, piece)
-            contents = [reader.image(rows, i) for i in piece.tolist()]
-            found[piece] = list(pool.map(difference_hash, contents))
-            progress.advance(len(piece))
-    progress.finish()
-    save_arrays(path, {"schema": _SCHEMA}, {"hashes": found})
+    progress.advance(num)
+    saved = time.monotonic()
+    try:
+        with ImageReader(shards) as reader, ThreadPoolExecutor(_workers()) as pool:
+            for begin in range(num, len(rows), _CHUNK):
+                piece = np.arange(begin, min(begin + _CHUNK, len(rows)))
+                reader.prefetch(rows, piece)
+                contents = [reader.image(rows, i) for i in piece.tolist()]
+                found[piece] = list(pool.map(difference_hash, contents))
+                num += len(piece)
+                progress.advance(len(piece))
+                if time.monotonic() - saved > _SAVE_SECONDS:
+                    save_arrays(path, {"schema": _SCHEMA}, {"hashes": found[:num]})
+                    saved = time.monotonic()
+    finally:
+        save_arrays(path, {"schema": _SCHEMA}, {"hashes": found[:num]})
+        progress.finish()
     return found
 
 
@@ -137,11 +151,6 @@ def _levels_apart(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.floa
     apart = a.astype(np.float32) - b.astype(np.float32)
     found: NDArray[np.float64] = np.sqrt((apart * apart).mean(axis=1))
     return found
-
-
-def _pieces(num: int) -> Iterator[NDArray[np.int64]]:
-    for begin in range(0, num, _CHUNK):
-        yield np.arange(begin, min(begin + _CHUNK, num))
 
 
 def _workers() -> int:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from granctl.errors import AllLeakedError, LostInputError
+from granctl.errors import AllLeakedError, BadOptionError, LostInputError
 from granctl.progress import Progress, Silent
 from granctl.provenance import short
 from granctl.shards.index import ShardSet
@@ -117,8 +117,12 @@ def guarded(
     """Leaves out of a labelling the images that the run was pretrained on, and says how many.
 
     Raises:
+        BadOptionError: there is no such way.
         AllLeakedError: no image would be left.
     """
+    if leaks not in get_args(Leaks):
+        known = ", ".join(get_args(Leaks))
+        raise BadOptionError("--leaks", f"{leaks!r} is none", f"take one of {known}")
     if run is None:
         return Guarded(labelling=labelling, leaked=None)
     by, where = "checksum" if leaks == "keep" else leaks, f"{shards.name} {split}"

@@ -12,6 +12,7 @@ import numpy as np
 from granctl.errors import BadOptionError
 from granctl.progress import Progress
 from granctl.shards.build.write import BuildSpec, build_shards
+from granctl.shards.datasets import check_still_whole
 from granctl.shards.index import ShardSet
 from granctl.shards.source.knownsets import registered_name
 from granctl.shards.store import url_of
@@ -95,10 +96,12 @@ def shards_named(
 
     Raises:
         UnknownDataError: it is neither a data set nor a folder.
+        DataNotWholeError: a known data set lacks classes or images.
         GranctlError: it is damaged, or no source.
     """
     if url_of(name) is not None:
         return ShardSet.open(name)
+    check_still_whole(workspace, name, progress)
     folder = workspace.data_names().get(name, Path(name).expanduser())
     if name != "embedded" and (folder / MANIFEST_NAME).is_file():
         return ShardSet.open(folder)

@@ -86,8 +86,8 @@ def transfer(
     """
     spec.check()
     machine = machine or Machine()
-    run = spec.origin
-    lesson, leaked = _lesson(workspace, spec, run, machine, progress)
+    run, home = spec.origin, spec.home or workspace
+    lesson, leaked = _lesson(home, spec, run, machine, progress)
     if spec.method in _CHECKS:
         _CHECKS[spec.method](lesson)
     inputs = {
@@ -112,7 +112,7 @@ def transfer(
             return _found(folder, identity)
         answer = METHODS[spec.method](lesson, folder, identity)
         told = judged(
-            workspace,
+            home,
             spec.target,
             answer.test,
             answer.batches,
@@ -124,7 +124,7 @@ def transfer(
         details = {
             **_measured(spec, lesson, answer, told),
             **beside_measured(
-                workspace, spec, lesson.further, also, leaked, _known(spec, run), progress
+                home, spec, lesson.further, also, leaked, _known(spec, run), progress
             ),
             "run": str(spec.run.absolute()) if spec.run and source else None,
             "source": source,

@@ -83,6 +83,8 @@ class TransferSpec:
     """Further held-out sets that the same network is scored on, as `further.py` opens them."""
     leaks: Leaks = "checksum"
     """What happens to held-out images that the run was pretrained on."""
+    home: Workspace | None = None
+    """Where names of data sets, shards and maps are looked up; None: where the result goes."""
 
     @property
     def origin(self) -> Origin | None:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from granctl.tree.labelmap import LabelMap
+from granctl.tree.store import embedded_wordnet
 from granctl.tree.taxonomy import Taxonomy
 
 How = Literal["same", "ancestor", "descendant", "none"]
@@ -104,6 +105,16 @@ def covered(taxonomy: Taxonomy, source: LabelMap, target: LabelMap) -> Cover:
     return Cover(
         target=target, ways=tuple(tuple(some) for some in ways), num_source=source.num_classes
     )
+
+
+def source_map(source: LabelMap, target: LabelMap) -> dict[str, Any] | None:
+    """The record of how a target's classes are covered, by the embedded WordNet.
+
+    None where one of the two is a map of single images: those have no place in a hierarchy.
+    """
+    if "image" in (source.keyed_by, target.keyed_by):
+        return None
+    return covered(embedded_wordnet(), source, target).record()
 
 
 def _known(source: LabelMap) -> dict[str, tuple[int, ...]]:

@@ -12,7 +12,7 @@ import shapes
 from PIL import Image
 from told import Told
 
-from granctl.errors import AllLeakedError, LostInputError
+from granctl.errors import AllLeakedError, BadOptionError, LostInputError
 from granctl.progress import Silent
 from granctl.shards.build.duplicates import differing_bits, near_matches
 from granctl.shards.build.write import BuildSpec, build_shards
@@ -134,6 +134,31 @@ def test_shards_that_are_gone_are_said(
     assert len(found.labelling) == 20
     assert found.leaked == {"images": None, "by": "checksum", "kept": True}
     assert any("not there any more" in note for note in told.notes)
+
+
+def test_a_target_that_is_encoded_anew_is_found_where_asked(
+    train: Any, tmp_path: Path, leaves: Any
+) -> None:
+    """The same pixels in other bytes: not by checksum, but by looks, and then not scored."""
+    own = shapes.write_shapes(tmp_path / "own")
+    root = shapes.write_shapes(tmp_path / "anew")
+    for label in shapes.LABELS:
+        for j in range(3):
+            image = Image.open(own / "train" / label / f"{j:02}.png").convert("RGB")
+            image.save(root / "test" / label / f"{j:02}.webp", lossless=True)
+    built = build_shards(Workspace(tmp_path / "there"), BuildSpec(source=str(root)), None, Silent())
+    shards, run = ShardSet.open(built.path), Run.open(train().path)
+    assert not seen_in_pretraining(run, shards, "test").any()
+    space = Workspace(tmp_path / "workspace")
+    seen = seen_in_pretraining(run, shards, "test", by="perceptual", workspace=space)
+    assert (len(seen), seen.sum()) == (4 * 8, 12)
+    part = label_images(shards, "test", leaves)
+    found = guarded(run, shards, "test", part, "perceptual", space, Silent())
+    assert found.leaked == {"images": 12, "by": "perceptual", "kept": False}
+    assert sorted(found.labelling.row.tolist()) == np.flatnonzero(~seen).tolist()
+    bad: Any = "looks"
+    with pytest.raises(BadOptionError, match="'looks' is none"):
+        guarded(run, shards, "test", part, bad, space, Silent())
 
 
 # --- by looks -------------------------------------------------------------------------------------
