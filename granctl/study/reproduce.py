@@ -23,10 +23,11 @@ from granctl.train.asked import PretrainSpec
 from granctl.train.beside import beside_again
 from granctl.train.lookup import find_map, shards_by_digest
 from granctl.train.maps import further_digests
+from granctl.train.origin import Origin
 from granctl.train.ownhead import own_labels_digest
 from granctl.train.pretrain import pretrain
 from granctl.train.public import PublicModel
-from granctl.train.recipe import Recipe, recipe_of
+from granctl.train.recipe import Recipe, Transfer, recipe_of
 from granctl.train.runs import Run
 from granctl.train.targets import Target, given_target, open_target
 from granctl.train.transfer import transfer
@@ -86,12 +87,13 @@ def reproduce(
         if begin == "pretrain":
             run = _run_again(workspace, anew, run, progress)
     target = _target(workspace, result, progress)
-    recipe, steps, options = _training(result, run)
+    public = None if init is None else PublicModel.of_option(init)
+    recipe, steps, options = _training(result, _opened(run) if run else public)
     spec = TransferSpec(
         target=target,
         method=result["method"],
         run=run,
-        init=None if init is None else PublicModel.of_option(init),
+        init=public,
         recipe=recipe,
         per_class=result["per_class"],
         steps=steps,
@@ -167,16 +169,18 @@ def _opened(path: Path) -> Run:
         raise LostInputError("run", str(path), "granctl pretrain") from error
 
 
-def _training(result: Result, run: Path | None) -> tuple[Recipe, int | None, dict[str, Any]]:
+def _training(result: Result, origin: Origin | None) -> tuple[Recipe, int | None, dict[str, Any]]:
     """Recipe, steps and options of the transfer, as its spec.json has them resolved."""
     asked = read_json(Path(result["path"]).parent / SPEC_NAME)["spec"]
-    if run is not None:
-        table = plain(_opened(run).recipe)
+    if origin is not None:
+        table = plain(origin.recipe)
     else:
         name = result.get("recipe") or "reproduced"
         table = {"name": name, "about": "as the result says", "epochs": 1, "batch_size": 1}
         table["optimizer"] = asked["training"]["optimizer"]
-        table |= dict.fromkeys(("finetune", "linear", "scratch"), asked["training"])
+        names = {field.name for field in dataclasses.fields(Transfer)}  # a probe has more
+        shared = {key: value for key, value in asked["training"].items() if key in names}
+        table |= dict.fromkeys(("finetune", "linear", "scratch"), shared)
     table |= {"model": asked["model"], "input": asked["input"]}
     training = asked["training"]
     if training is not None:  # some methods train nothing

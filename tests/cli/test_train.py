@@ -56,10 +56,12 @@ def test_options_of_the_methods_reach_the_result(granctl, given, shapes_folder):
     assert tuned["selection"]["held_out"]["share"] == 0.3
     assert len(tuned["selection"]["tried"]) == 2
     own = ("transfer", "--run", run, "--target", shapes_folder, "--method", "grouped")
-    _refused(granctl(*own), 2, "is not in the workspace", "--run-labels")
-    done = granctl(*own, "--run-labels", given[3])
+    done = granctl(*own)
     assert done.code == 2  # its two classes are pairs of the target's four
     assert "answer for 0 of the 4 classes" in done.err
+    moved = given[3].rename(given[3].with_name("moved.parquet"))
+    _refused(granctl(*own), 2, "is not in the workspace", "--run-labels")
+    assert "answer for 0 of the 4" in granctl(*own, "--run-labels", moved).err
 
 
 def test_the_newest_are_used_and_said(granctl, given, shapes_folder):

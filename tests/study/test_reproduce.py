@@ -11,7 +11,7 @@ import pytest
 
 from granctl.errors import LostInputError
 from granctl.progress import Silent
-from granctl.study.reproduce import _lend_taxonomies, differences, reproduce
+from granctl.study.reproduce import differences, reproduce
 from granctl.study.studyfile import load_study
 from granctl.study.sweep import run_study
 from granctl.workspace import Workspace
@@ -90,21 +90,6 @@ def test_lists_are_compared_one_by_one() -> None:
     now = {"levels": [{"cut": "depth-1", "top1": 0.5001}, {"cut": "depth-2", "top1": 0.6}]}
     assert dict(differences(then, now, 0.001)) == {"levels.1.top1": [0.4, 0.6]}
     assert set(dict(differences(then, {"levels": now["levels"][:1]}, 1.0))) == {"levels"}
-
-
-def test_taxonomies_are_lent_and_stay(tmp_path: Path) -> None:
-    """A target's tree is found beside what is made anew, and outlives it."""
-    workspace, anew = Workspace(tmp_path / "ws"), Workspace(tmp_path / "ws" / "again")
-    _lend_taxonomies(workspace, anew)
-    assert not anew.root.exists()
-    tree = workspace.place("taxonomy", "toy", "0" * 64, ".npz")
-    tree.parent.mkdir(parents=True)
-    tree.write_text("tree")
-    for _ in range(2):
-        _lend_taxonomies(workspace, anew)
-        assert [p.name for p in anew.folder("taxonomy").glob("*.npz")] == [tree.name]
-    shutil.rmtree(anew.root)
-    assert tree.read_text() == "tree"
 
 
 def test_a_lost_input_is_named(studied: tuple[Workspace, list[Path]], tmp_path: Path) -> None:

@@ -174,6 +174,7 @@ def test_evaluation_counts_every_image_once_on_1_2_and_3_processes(
             shards=shards,
             maps=SimpleNamespace(labels=leaves),
             head=None,
+            loss="cross-entropy",
             labelling=many,
             world=world,
             machine=Machine(workers=0),
