@@ -181,7 +181,8 @@ def _training(result: Result, origin: Origin | None) -> tuple[Recipe, int | None
         names = {field.name for field in dataclasses.fields(Transfer)}  # a probe has more
         shared = {key: value for key, value in asked["training"].items() if key in names}
         table |= dict.fromkeys(("finetune", "linear", "scratch"), shared)
-    table |= {"model": asked["model"], "input": asked["input"]}
+    named = {"name": result.get("recipe") or table["name"]}  # public weights may have had any
+    table |= {**named, "model": asked["model"], "input": asked["input"]}
     training = asked["training"]
     if training is not None:  # some methods train nothing
         table[result["method"]] = training
