@@ -160,7 +160,9 @@ def by_difficulty(
     for panel in panels:
         cuts = [p.cut for p in panel.points if p.classes_present is not None]
         known |= dict.fromkeys(cuts)
-        if spec.cut in cuts:
+        if spec.by == "loss" and panel.method == "fewshot":
+            progress.note(f"{panel_title(panel)}: its scores are no probabilities, so have no loss")
+        elif spec.cut in cuts:
             found.append(_panel(panel, spec))
         else:
             progress.note(f"no source {spec.cut} on {panel_title(panel)}: left out of difficulty")

@@ -93,6 +93,7 @@ def evaluated(
     sigmoid: bool | None = None,
     ladder: Ladder | None = None,
     world: World = ALONE,
+    probabilities: bool = True,
 ) -> Evaluation:
     """Scores and predictions; where several processes have a part of the images each, of all parts.
 
@@ -103,10 +104,14 @@ def evaluated(
             labelling has several classes.
         ladder: the coarser levels to score at, as `ladder_of` gives them.
         world: the processes.
+        probabilities: whether the answers are some; else a level's answer is the class of the
+            level in which the highest class lies.
     """
     own = labelling.multi_label if sigmoid is None else sigmoid
     taken = Taken(labelling, sigmoid=own)
-    tally = Tally(labelling, ladder or Ladder(), sigmoid=own, ranks=taken.ranks)
+    tally = Tally(
+        labelling, ladder or Ladder(), sigmoid=own, ranks=taken.ranks, probabilities=probabilities
+    )
     for logits, which in batches:
         taken.add(tally.add(logits, which))
     scores, hierarchy = tally.summed(world)

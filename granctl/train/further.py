@@ -65,6 +65,7 @@ class Further:
             "classes": scores.classes,
             "split": self.split,
             "left_out": self.labelling.dropped,
+            "images_not_scored": len(self.labelling) - scores.n,
             "leaked": self.leaked,
             "asked": self.asked,
             "shards_digest": self.shards.digest,
@@ -112,11 +113,18 @@ def further_sets(
 
 
 def also_scored(lesson: Lesson, answer: Answer) -> Mapping[str, Scores]:
-    """The scores of a lesson's further sets, by what the method's classifier says of them."""
-    return {
-        one.name: lesson.judged(answer.says(_images(lesson, one)), one.labelling)
-        for one in lesson.further
-    }
+    """The scores of a lesson's further sets, by what the method's classifier says of them.
+
+    Raises:
+        NothingToLearnError: none of a set's images can be scored by the method.
+    """
+    found = {}
+    for one in lesson.further:
+        part = dataclasses.replace(one, labelling=answer.scorable(one.labelling))
+        if not len(part.labelling):
+            raise NothingToLearnError(one.shards.where, one.split, len(one.labelling))
+        found[one.name] = lesson.judged(answer.says(_images(lesson, part)), part.labelling)
+    return found
 
 
 def _images(lesson: Lesson, one: Further) -> Images:

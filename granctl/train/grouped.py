@@ -13,6 +13,7 @@ from granctl.errors import NothingToLearnError
 from granctl.train.evaluate import Batches
 from granctl.train.grouping import Grouping, group
 from granctl.train.images import Images
+from granctl.train.labelling import Labelling
 from granctl.train.lesson import Answer, Lesson, logits_of
 
 
@@ -37,12 +38,14 @@ def grouped(lesson: Lesson, _folder: Path, _identity: str) -> Answer:
     head = lesson.head
     assert head is not None  # looked up for this method
     grouping = grouping_of(lesson)
-    kept = np.flatnonzero(
-        lesson.test.multi_hot(np.arange(len(lesson.test)))[:, grouping.reached].any(1)
-    )
-    if not len(kept):
+
+    def scorable(labelling: Labelling) -> Labelling:
+        hot = labelling.multi_hot(np.arange(len(labelling)))
+        return labelling.only(np.flatnonzero(hot[:, grouping.reached].any(1)))
+
+    test = scorable(lesson.test)
+    if not len(test):
         raise NothingToLearnError(lesson.shards.where, lesson.held_out, len(lesson.test))
-    test = lesson.test.only(kept)
     network = lesson.body().to(lesson.device)
 
     def summed(shares: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -67,7 +70,11 @@ def grouped(lesson: Lesson, _folder: Path, _identity: str) -> Answer:
     }
     _tell(lesson, grouping, record)
     return Answer(
-        batches=[(logits, np.arange(len(test)))], says=says, test=test, fields={"grouping": record}
+        batches=[(logits, np.arange(len(test)))],
+        says=says,
+        test=test,
+        scorable=scorable,
+        fields={"grouping": record},
     )
 
 

@@ -25,6 +25,8 @@ class HoldOut:
     """To choose on."""
     share: float
     """That was asked for."""
+    seen: int | None
+    """Images of `held` that the run was pretrained on; None where nobody knows."""
     single: int
     """Classes of one image, which is trained on: they have no part in the choice."""
 
@@ -34,12 +36,17 @@ class HoldOut:
             "share": self.share,
             "images": len(self.held),
             "images_trained_on": len(self.fit),
+            "pretrained_on": self.seen,
             "classes_of_one_image": self.single,
         }
 
 
-def hold_out(labelling: Labelling, share: float, seed: int) -> HoldOut:
+def hold_out(
+    labelling: Labelling, share: float, seed: int, seen: NDArray[np.bool_] | None = None
+) -> HoldOut:
     """Holds out a share of the images of each class, by their main class.
+
+    Images that the run was not pretrained on are held out first.
 
     Of each class at least one image is held out and one is trained on; of a class of one image
     none is held out.
@@ -48,11 +55,13 @@ def hold_out(labelling: Labelling, share: float, seed: int) -> HoldOut:
         labelling: N images.
         share: above 0, below 1; of each class, rounded.
         seed: which images.
+        seen: shape (N,): which of them the run was pretrained on; None: nobody knows.
     """
     num = len(labelling)
     main_class = labelling.main_class
     rank = permuted(np.arange(num, dtype=np.int64), num, seed, _EPOCH)
-    order = np.lexsort((rank, main_class))
+    known = np.zeros(num, dtype=bool) if seen is None else seen
+    order = np.lexsort((rank, known, main_class))
     counts = np.bincount(main_class, minlength=labelling.num_classes)
     wanted = np.maximum(np.rint(share * counts).astype(np.int64), 1)
     wanted = np.minimum(wanted, np.maximum(counts - 1, 0))
@@ -63,5 +72,6 @@ def hold_out(labelling: Labelling, share: float, seed: int) -> HoldOut:
         fit=np.flatnonzero(~held),
         held=np.flatnonzero(held),
         share=share,
+        seen=None if seen is None else int((held & seen).sum()),
         single=int((counts == 1).sum()),
     )

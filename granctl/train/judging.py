@@ -22,6 +22,7 @@ def judged(
     *,
     sigmoid: bool,
     progress: Progress,
+    probabilities: bool = True,
 ) -> Evaluation:
     """Scores and predictions of held-out images; says why no levels are scored, where none are.
 
@@ -32,11 +33,14 @@ def judged(
         batches: what was said of them, in any order.
         sigmoid: whether each class has a probability of its own.
         progress: is told how far it is.
+        probabilities: whether what was said are some.
     """
     ladder = ladder_of(workspace, target.labels, labelling.class_ids, sigmoid=sigmoid)
     if ladder.note:
         progress.note(f"no coarser levels are scored: {ladder.note}")
-    return evaluated(batches, labelling, sigmoid=sigmoid, ladder=ladder)
+    return evaluated(
+        batches, labelling, sigmoid=sigmoid, ladder=ladder, probabilities=probabilities
+    )
 
 
 def keep(

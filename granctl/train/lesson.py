@@ -25,20 +25,23 @@ if TYPE_CHECKING:
     from granctl.train.ownhead import OwnHead
 
 _LEAST = 1e-12
-"""Probability that is as good as none: its logarithm must be a number."""
+"""Probability that is as good as none, or its complement, where each class has its own."""
 
 
 def logits_of(share: NDArray[np.float64], *, several: bool) -> NDArray[np.float32]:
-    """Logits of probabilities, of which one of 0 becomes 1e-12.
+    """Logits of probabilities; that of 0 is minus infinity, as no number is its likelihood.
 
     Args:
         share: of each class, shape (b, K).
-        several: each is a probability of its own (1 becomes 1 - 1e-12); else they add up to 1, but
-            for a factor.
+        several: each is a probability of its own, kept 1e-12 away from 0 and 1; else they add up
+            to 1, but for a factor (a row of zeros says nothing: all classes are alike).
     """
-    logits = np.log(np.maximum(share, _LEAST))
     if several:
-        logits -= np.log(np.maximum(1.0 - share, _LEAST))
+        logits = np.log(np.maximum(share, _LEAST)) - np.log(np.maximum(1.0 - share, _LEAST))
+    else:
+        with np.errstate(divide="ignore"):
+            logits = np.log(share)
+        logits[~(share > 0).any(axis=1)] = 0.0
     return logits.astype(np.float32)
 
 
@@ -62,6 +65,9 @@ class Lesson:
     """How the run's own head is read, where the method reads it."""
     body: Callable[[], Any]
     """A network to start from, new at each call, on the CPU, before it gets a new head."""
+    seen: NDArray[np.bool_] | None
+    """Of the training images: which the run was pretrained on; None where nobody knows, or where
+    nothing is chosen on them."""
     further: tuple[Further, ...]
     """Held-out sets that the same classifier is scored on."""
     machine: Machine
@@ -152,6 +158,8 @@ class Answer:
     """What the same classifier says of any other images, in the same classes."""
     test: Labelling
     """The images that can be scored: the lesson's, or some of them."""
+    scorable: Callable[[Labelling], Labelling] = lambda labelling: labelling
+    """Those of other images that can be scored."""
     steps: int = 0
     """0: nothing was trained."""
     images_seen: int = 0

@@ -153,13 +153,13 @@ def _choose(
     lesson: Lesson, training: Probe, features: NDArray[np.float32], knobs: list[Knobs]
 ) -> tuple[Knobs, dict[str, Any]]:
     """The knobs to train all images with, and the record of how they were chosen."""
-    parts = hold_out(lesson.train, lesson.spec.held_out, lesson.seed)
+    parts = hold_out(lesson.train, lesson.spec.held_out, lesson.seed, lesson.seen)
     record: dict[str, Any] = {"held_out": parts.record(), "on": "training images"}
     if len(knobs) == 1 or not len(parts.held):
         chosen = knobs[0] if len(knobs) == 1 else _own(training)
         why = "one pair of values" if len(knobs) == 1 else "every class has one image"
         record |= {"tried": [], "chosen": _values(chosen), "why": why}
-        record["held_out"]["images"] = 0
+        record["held_out"] |= {"images": 0, "images_trained_on": len(lesson.train)}
         return chosen, record
     told = _progress_of(lesson, training.steps, len(knobs))
     kind = loss_kind("auto", lesson.train)

@@ -119,9 +119,16 @@ class Tally:
     """Counts answers, a batch at a time; `summed` gives what they come to."""
 
     def __init__(
-        self, labelling: Labelling, ladder: Ladder, *, sigmoid: bool, ranks: int = TOP
+        self,
+        labelling: Labelling,
+        ladder: Ladder,
+        *,
+        sigmoid: bool,
+        ranks: int = TOP,
+        probabilities: bool = True,
     ) -> None:
         self._truth, self._ladder, self._sigmoid = labelling, ladder, sigmoid
+        self._probabilities = probabilities
         self._ranks = max(ranks, TOP)
         self._hits = np.zeros(labelling.num_classes, dtype=np.int64)
         self._bins = np.zeros((3, NUM_BINS))
@@ -159,7 +166,11 @@ class Tally:
         right: NDArray[np.bool_],
     ) -> None:
         truth = self._truth.main_class_of(which)
-        probability = np.exp(logp.astype(np.float64))
+        if self._probabilities:
+            probability = np.exp(logp.astype(np.float64))
+        else:  # sums of scores mean nothing: the level's answer is where the answer lies
+            probability = np.zeros(logp.shape)
+            probability[np.arange(len(which)), answer] = 1.0
         for sums, level in zip(self._levels, self._ladder.levels, strict=True):
             own = level.class_of[truth]
             nests = own >= 0

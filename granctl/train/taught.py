@@ -92,7 +92,7 @@ def _chosen(lesson: Lesson, folder: Path, identity: str) -> tuple[Lesson, dict[s
 
     The best: by top-1, then by the mean per class, then the first that was named.
     """
-    parts = hold_out(lesson.train, lesson.spec.held_out, lesson.seed)
+    parts = hold_out(lesson.train, lesson.spec.held_out, lesson.seed, lesson.seen)
     if not len(parts.held):
         problem = "every class of the target has one training image, and none can be held out"
         raise BadOptionError("--try", problem, "give values with --set, or more images a class")

@@ -15,10 +15,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from granctl.alone import making_alone
+from granctl.errors import LostInputError
 from granctl.files import read_json, write_json
 from granctl.progress import Progress
 from granctl.provenance import digest, plain, provenance
+from granctl.shards.index import ShardSet
 from granctl.train.beside import beside_asked, beside_measured
 from granctl.train.device import Machine, open_device, precision, threads
 from granctl.train.evaluate import Evaluation
@@ -28,8 +33,8 @@ from granctl.train.grouped import grouped, grouping_of
 from granctl.train.images import resolved
 from granctl.train.judging import judged, keep
 from granctl.train.knn import check_neighbours, knn
-from granctl.train.labelling import label_images
-from granctl.train.leaks import Leaked, guarded
+from granctl.train.labelling import Labelling, label_images
+from granctl.train.leaks import Leaked, guarded, seen_in_pretraining
 from granctl.train.lesson import Answer, Lesson
 from granctl.train.linear import linear, steps_of_heads
 from granctl.train.origin import Origin
@@ -118,6 +123,7 @@ def transfer(
             answer.batches,
             sigmoid=lesson.train.multi_label,  # as the loss is chosen
             progress=progress,
+            probabilities=answer.probabilities,
         )
         also = also_scored(lesson, answer)
         source = _source(run) if spec.method != "scratch" else None
@@ -194,6 +200,7 @@ def _lesson(
         held_out=held_out,
         train=train,
         test=kept.labelling,
+        seen=_seen(spec, seen_by, shards, train, workspace, progress),
         further=further,
         recipe=recipe,
         training=training,
@@ -209,6 +216,28 @@ def _lesson(
 def _known(spec: TransferSpec, run: Origin | None) -> Run | None:
     """The run of which it is known what it was pretrained on, where its weights are used."""
     return run if isinstance(run, Run) and spec.method != "scratch" else None
+
+
+def _seen(
+    spec: TransferSpec,
+    run: Run | None,
+    shards: ShardSet,
+    train: Labelling,
+    workspace: Workspace,
+    progress: Progress,
+) -> NDArray[np.bool_] | None:
+    """Which training images the run was pretrained on, where values are chosen on some of them."""
+    if run is None or not (spec.tries or spec.method == "linear"):
+        return None
+    try:
+        seen = seen_in_pretraining(
+            run, shards, TRAIN, by="checksum", workspace=workspace, progress=progress
+        )[train.row]
+    except LostInputError:
+        return None
+    if seen.all():
+        progress.note("values are chosen on images that the run was pretrained on: it saw them all")
+    return seen
 
 
 def _asked(spec: TransferSpec, lesson: Lesson) -> dict[str, Any]:

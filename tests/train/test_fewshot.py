@@ -5,6 +5,7 @@ import pytest
 import torch
 from test_linear import labelling_of, made_features
 
+from granctl.train.evaluate import score
 from granctl.train.fewshot import Ridge as Ours
 from granctl.train.knn import neighbours, voted
 
@@ -85,3 +86,13 @@ def test_an_image_of_several_classes_votes_for_each():
     rows = np.eye(2, dtype=np.float32)
     ((logits, _),) = voted(rows, truth, rows[:1], 1, 0.07, CPU)
     assert (1 / (1 + np.exp(-logits[0]))).round(6).tolist() == [1.0, 0.0, 1.0]
+
+
+def test_a_class_without_votes_has_no_likelihood():
+    """Its logit is minus infinity, so the likelihood of such a truth is said to be none."""
+    rows = np.eye(3, dtype=np.float32)
+    truth = labelling_of([[0], [1], [2]], 3)
+    right = score(voted(rows, truth, rows, 1, 0.07, CPU), truth)
+    assert (right.top1, right.nll) == (1.0, 0.0)
+    wrong = score(voted(rows, truth, rows[[1, 0, 2]], 1, 0.07, CPU), truth)
+    assert (wrong.correct, wrong.nll) == (1, None)

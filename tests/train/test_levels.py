@@ -187,3 +187,20 @@ def test_labels_that_are_no_nodes_and_several_classes_have_no_levels(tmp_path):
 def _one_answer():
     truth = truth_of(leaf_map(("cats", "dogs")), [0, 1])
     return [(np.eye(2, dtype=np.float32), np.arange(2))], truth
+
+
+def test_levels_of_scores_are_where_the_highest_class_lies(tmp_path):
+    """Scores near each other: summed softmax would name the class with the most leaves."""
+    labels = leaf_map()
+    truth = truth_of(labels, np.arange(10))
+    scores = np.full((10, 10), -0.05, dtype=np.float32)
+    scores[np.arange(10), np.arange(10)] = 0.05
+    ladder = ladder_of(Workspace(tmp_path), labels, labels.class_ids, sigmoid=False)
+    batches = [(scores, np.arange(10))]
+    found = evaluated(batches, truth, ladder=ladder, probabilities=False).record(
+        probabilities=False
+    )
+    assert {level["top1"] for level in found["levels"]} == {1.0}
+    assert found["nll"] is None
+    summed = evaluated(batches, truth, ladder=ladder).record()["levels"]
+    assert min(level["top1"] for level in summed) < 1

@@ -82,8 +82,12 @@ def test_a_probe_records_what_it_tried(run, judge, tiny):
     best = max(found["tried"], key=lambda t: (t["top1"], -t["loss"]))
     assert found["chosen"] == best
     assert found["held_out"] == {
-        "share": 0.2, "images": 8, "images_trained_on": 40, "classes_of_one_image": 0
-    }  # fmt: skip
+        "share": 0.2,
+        "images": 8,
+        "images_trained_on": 40,
+        "pretrained_on": 8,
+        "classes_of_one_image": 0,
+    }
     one = judge("linear", run, recipe=tiny(**{"linear.rates": [0.1], "linear.decays": [0.0]}))
     assert one.details["selection"]["tried"] == []
     single = judge("linear", run, per_class=1)
