@@ -110,8 +110,6 @@ class TransferSpec:
         if not named and (self.method != "scratch" or self.recipe is None):
             problem = f"--method {self.method} needs one"
             raise BadOptionError("--run", problem, "give --run or --init")
-        if self.per_class is not None and self.method == "grouped":
-            raise BadOptionError("--per-class", "--method grouped learns nothing", "leave it out")
         if self.init is not None and self.method == "grouped":
             problem = "which classes the head of a public model knows is not recorded"
             raise BadOptionError("--init", problem, "take another --method")
