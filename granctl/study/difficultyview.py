@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from granctl.files import replacing
 from granctl.study.difficulty import BinRow, DifficultyPanel, Ranged, SourceRows
 from granctl.study.figures import STYLE_OF_FAMILY, figure_style, panel_title
-from granctl.study.table import NONE
+from granctl.study.table import NONE, csv_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,12 +65,7 @@ def _numbers(name: str, value: Ranged | None) -> dict[str, float | None]:
 
 def as_csv(panels: Sequence[DifficultyPanel]) -> str:
     """The records as CSV with a header; fractions, empty where there is no number."""
-    rows = records(panels)
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
+    return csv_of(records(panels))
 
 
 def as_markdown(panels: Sequence[DifficultyPanel]) -> str:

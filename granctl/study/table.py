@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from granctl.study.figures import panel_title
@@ -57,7 +57,11 @@ def _numbers(name: str, estimate: Estimate | None) -> dict[str, Any]:
 
 def as_csv(panels: Sequence[Panel]) -> str:
     """The records as CSV with a header; fractions, empty where there is no number."""
-    rows = records(panels)
+    return csv_of(records(panels))
+
+
+def csv_of(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows of equal keys as CSV with a header."""
     out = io.StringIO()
     writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
     writer.writeheader()

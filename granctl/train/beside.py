@@ -54,7 +54,7 @@ def beside_measured(
 ) -> dict[str, Any]:
     """The fields `leaks`, `also`, `leaked` and `source_map` of a result."""
     source = None
-    if run is not None and spec.method != "scratch":
+    if run is not None:
         source = _source_map(map_of_run(run, workspace), spec.target.labels, progress)
     return {
         "leaks": spec.leaks,

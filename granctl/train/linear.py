@@ -139,16 +139,6 @@ class Standard:
         np.multiply(matrix, self.scale, out=matrix)
 
 
-def standardised(
-    train: NDArray[np.float32], others: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Copies of both matrices as `Standard` of the first makes them."""
-    standard, copies = Standard.of(train), (train.copy(), others.copy())
-    for copy in copies:
-        standard.apply(copy)
-    return copies
-
-
 def _choose(
     lesson: Lesson, training: Probe, features: NDArray[np.float32], knobs: list[Knobs]
 ) -> tuple[Knobs, dict[str, Any]]:

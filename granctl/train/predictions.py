@@ -42,7 +42,6 @@ _SINGLE, _MOST = 10_000_000, 100_000_000
 """Log-probabilities that are kept in single precision, and at all."""
 _TOP_ALONE = 50
 _BATCH = 500
-_DAMAGE = (OSError, LookupError, ValueError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

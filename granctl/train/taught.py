@@ -15,7 +15,7 @@ from granctl import spec
 from granctl.errors import BadOptionError
 from granctl.provenance import plain
 from granctl.train import models
-from granctl.train.holdout import hold_out
+from granctl.train.holdout import HoldOut, hold_out
 from granctl.train.keeping import Keeping
 from granctl.train.labelling import Labelling
 from granctl.train.lesson import Answer, Lesson
@@ -87,15 +87,27 @@ def candidates(training: Transfer, tries: Tries) -> list[tuple[dict[str, Any], T
     return found
 
 
+def check_choice(lesson: Lesson) -> None:
+    """Checks that there are images to choose values on, where some are to be tried.
+
+    Raises:
+        BadOptionError: every class has one image.
+    """
+    if lesson.spec.tries and not len(_parts(lesson).held):
+        problem = "every class of the target has one training image, and none can be held out"
+        raise BadOptionError("--try", problem, "give values with --set, or more images a class")
+
+
+def _parts(lesson: Lesson) -> HoldOut:
+    return hold_out(lesson.train, lesson.spec.held_out, lesson.seed, lesson.seen)
+
+
 def _chosen(lesson: Lesson, folder: Path, identity: str) -> tuple[Lesson, dict[str, Any]]:
     """The lesson with the values that are best on held-out training images; what was tried.
 
     The best: by top-1, then by the mean per class, then the first that was named.
     """
-    parts = hold_out(lesson.train, lesson.spec.held_out, lesson.seed, lesson.seen)
-    if not len(parts.held):
-        problem = "every class of the target has one training image, and none can be held out"
-        raise BadOptionError("--try", problem, "give values with --set, or more images a class")
+    parts = _parts(lesson)
     ours, held = lesson.train.only(parts.fit), lesson.train.only(parts.held)
     several, tried = candidates(lesson.training, lesson.spec.tries), []
     for number, (changes, training) in enumerate(several):

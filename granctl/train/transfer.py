@@ -43,7 +43,7 @@ from granctl.train.public import PublicModel
 from granctl.train.recipe import Probe, Recipe, Transfer
 from granctl.train.runs import Run
 from granctl.train.shots import few_of_each_class
-from granctl.train.taught import candidates, checkpoints, whole_network
+from granctl.train.taught import candidates, check_choice, checkpoints, whole_network
 from granctl.train.transferspec import TABLE_OF_METHOD, TRAINS, Method, TransferSpec
 from granctl.workspace import Artefact, Workspace, begin_folder, finish_folder, folder_state
 
@@ -65,6 +65,8 @@ _CHECKS: Mapping[Method, Callable[[Lesson], object]] = {
     "fewshot": check_shots,
     "knn": check_neighbours,
     "grouped": grouping_of,
+    "finetune": check_choice,
+    "scratch": check_choice,
 }
 """What a method refuses is refused before the first output."""
 

@@ -142,6 +142,9 @@ class TransferSpec:
                 users = [m for m, names in _OPTIONS_OF_METHOD.items() if name in names]
                 problem = f"--method {self.method} has no use for it"
                 raise BadOptionError(option, problem, f"it is for {', '.join(users)}")
+        if self.method != "linear" and not self.tries and self.held_out != default["held_out"]:
+            problem = "nothing is chosen without --try"
+            raise BadOptionError("--held-out", problem, "give --try, or leave it out")
         if self.steps is not None and self.method not in TRAINS:
             raise BadOptionError(
                 "--steps", f"--method {self.method} trains nothing", "leave it out"

@@ -185,3 +185,12 @@ def test_one_class_alone_is_no_answer(judged, train, tmp_path):
     with pytest.raises(DoesNotNestError, match="answer for 1 of the 4 classes") as caught:
         judged(run, target, run_labels=tmp_path / "lonely.parquet")
     assert "1 lie in several of its classes (rest)" in caught.value.message
+
+
+def test_further_sets_are_scored_as_the_target_is(train, judged, leaves, shapes_folder):
+    """The same images again: those whose class no class of the run lies in are left out of both."""
+    known = label_map([[0], [1], [2], [2]], ("a", "b", "rest"))
+    result = judged(train(labels=known).path, leaves, score_on=(str(shapes_folder),)).details
+    (also,) = result["also"].values()
+    assert (result["n"], also["n"], also["images_not_scored"]) == (2 * NUM_TEST, 2 * NUM_TEST, 10)
+    assert (also["correct"], also["top1"]) == (result["correct"], result["top1"])

@@ -9,7 +9,7 @@ import torch
 from granctl.train.headgrid import Knobs, judge_heads, train_heads
 from granctl.train.holdout import hold_out
 from granctl.train.labelling import Labelling
-from granctl.train.linear import Standard, best_of, grid, standardised, steps_of_heads
+from granctl.train.linear import Standard, best_of, grid, steps_of_heads
 from granctl.train.recipe import Optimizer, Probe, load_recipe
 from granctl.train.schedule import Schedule
 
@@ -142,7 +142,9 @@ def test_standardised_columns_are_those_of_the_training_images(monkeypatch):
     train = (rng.normal(size=(50, 3)) * [1, 9, 0] + [5, -2, 4]).astype(np.float32)
     other = train[:10].copy()
     before = train.copy()
-    train, other = standardised(train, other)
+    standard = Standard.of(train)
+    for matrix in (train, other):
+        standard.apply(matrix)
     assert np.allclose(train.mean(0), 0, atol=1e-5)
     assert np.allclose(train.std(0), [1, 1, 0], atol=1e-5)
     assert np.array_equal(other, train[:10])

@@ -247,3 +247,13 @@ def test_a_class_without_training_images_is_not_scored(run, judge, tmp_path):
 def test_there_is_a_way_for_each_method():
     """The table and the type agree."""
     assert set(METHODS) == set(Method.__args__)
+
+
+def test_a_choice_that_cannot_be_made_is_refused_before_anything_is_written(run, judge, tmp_path):
+    """One image a class leaves none to choose on; a share to hold out without a choice is none."""
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(BadOptionError, match="none can be held out"):
+        judge("finetune", run, per_class=1, tries=(("optimizer.lr", (0.1, 0.01)),))
+    with pytest.raises(BadOptionError, match="nothing is chosen without --try"):
+        judge("finetune", run, held_out=0.4)
+    assert sorted(tmp_path.rglob("*")) == before
