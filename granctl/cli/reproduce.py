@@ -31,3 +31,4 @@ def reproduce(
     record = reproduce(session.workspace, result, begin, tolerance, session.progress)
     session.answer(record["again"], record)
     check_same(record)
+    session.progress.note("the same numbers came out")

@@ -290,7 +290,22 @@ class _Maker:
     def shards(self) -> str:
         """The cell of the shard set."""
         params = {"source": self.study.beside(self.study.source), "options": self.study.build}
-        return self._add(Cell(name="shards", stage="shards", work=work.shards_of, params=params))
+        needs = {"labels": self._labels()} if self._nested_folders() else {}
+        return self._add(
+            Cell(name="shards", stage="shards", work=work.shards_of, params=params, needs=needs)
+        )
+
+    def _nested_folders(self) -> bool:
+        """Whether an image's label is not the first folder that it lies in, but the deepest."""
+        return self.study.taxonomy is not None and self.study.taxonomy.form == "folders"
+
+    def _labels(self) -> str:
+        """The cell of a map that names every label, by which a build tells folders from ranks."""
+        params = {"spec": CutSpec(method="level", level=0)}
+        needs = {"taxonomy": self.taxonomy()}
+        return self._add(
+            Cell(name="cut.labels", stage="cut", work=work.cut, params=params, needs=needs)
+        )
 
     def taxonomy(self) -> str:
         """The cell of the study's own hierarchy."""

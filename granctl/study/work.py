@@ -10,6 +10,7 @@ from typing import Any, cast
 from granctl.progress import Progress
 from granctl.shards.build.write import BuildSpec, build_shards
 from granctl.spec import parse
+from granctl.study.classlookup import class_lookup
 from granctl.study.cuts import make_cut
 from granctl.study.cutspec import CutSpec
 from granctl.study.studyfile import TaxonomyTable
@@ -43,10 +44,17 @@ def import_taxonomy(workspace: Workspace, progress: Progress, table: TaxonomyTab
 
 
 def shards_of(
-    workspace: Workspace, progress: Progress, source: str, options: Mapping[str, Any]
+    workspace: Workspace,
+    progress: Progress,
+    source: str,
+    options: Mapping[str, Any],
+    labels: Path | None = None,
 ) -> Artefact:
-    """Builds the study's shard set."""
-    return build_shards(workspace, build_spec(source, options), None, progress)
+    """Builds the study's shard set; `labels` names the folders that are labels where they nest."""
+    spec = build_spec(source, options)
+    if labels is not None:
+        spec = replace(spec, classes=class_lookup(labels))
+    return build_shards(workspace, spec, None, progress)
 
 
 def build_spec(source: str, options: Mapping[str, Any]) -> BuildSpec:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,7 +71,8 @@ def laid_out(
 ) -> Layout:
     """Split and label of each folder.
 
-    The label is the deepest folder that `known` names; without one, the first below the split.
+    The label is the deepest folder that `known` names, by its path below the split or by its own
+    name; without one, the first below the split.
 
     Args:
         folders: paths relative to the source, parted by `/`; empty is the source itself.
@@ -83,7 +84,7 @@ def laid_out(
         parts = folder.split("/") if folder else []
         split = SPLITS.index(splits[parts[0]]) if splits and parts else 0
         parts = parts[1:] if splits else parts
-        named = next((p for p in reversed(parts) if p in known), None) if known else None
+        named = next(filter(known.__contains__, _names_of(parts)), None) if known else None
         found.append((named or (parts[0] if parts else ""), split))
     labels = tuple(sorted({label for label, _ in found if label}))
     place = {label: i for i, label in enumerate(labels)} | {"": OUTSIDE}
@@ -92,6 +93,13 @@ def laid_out(
         label_of=np.array([place[label] for label, _ in found], dtype=np.int32),
         split_of=np.array([split for _, split in found], dtype=np.int8),
     )
+
+
+def _names_of(parts: Sequence[str]) -> Iterator[str]:
+    """What a label list may call a folder and those that it lies in, the deepest first."""
+    for depth in range(len(parts), 0, -1):
+        yield "/".join(parts[:depth])
+        yield parts[depth - 1]
 
 
 def used_labels(

@@ -228,6 +228,8 @@ def test_deepest_folder_of_the_label_list_is_the_class(opened, tmp_path):
         "plant/3.png": "plant",
     }
     assert opened(tmp_path / "s").listing.labels == ("animal", "plant")
+    paths = opened(tmp_path / "s", known={"animal/dog", "animal/cat/kitten", "plant"})
+    assert paths.listing.labels == ("animal/cat/kitten", "animal/dog", "plant")
 
 
 # --- ImageNet-1k ----------------------------------------------------------------------------------
