@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from granctl.errors import NothingToLearnError
+from granctl.provenance import digest
 from granctl.train.evaluate import Batches
 from granctl.train.grouping import Grouping, group
 from granctl.train.images import Images
@@ -64,6 +65,9 @@ def grouped(lesson: Lesson, _folder: Path, _identity: str) -> Answer:
         astray += int((~grouping.used)[shares.argmax(1)].sum())
     record = {
         **grouping.record(),
+        "reached_digest": digest(
+            [lesson.test.class_ids[i] for i in np.flatnonzero(grouping.reached)]
+        ),
         "images_not_scored": len(lesson.test) - len(test),
         "probability_left_out": lost / len(test),
         "images_led_out": astray,

@@ -251,7 +251,7 @@ def test_what_is_missing_or_does_not_belong_is_said(results: Path, tmp_path: Pat
         binned(one)
     assert "--seed" in few.value.hint
     record = fake_result(cut="depth-5", top1=0.4, seed=7, n=IMAGES)
-    other = write_with_predictions(results, record, answers_of(HARD < 0.4, HARD), shift=1)
+    other = write_with_predictions(results, record, answers_of(HARD < 0.4, HARD), shift=IMAGES)
     with pytest.raises(OtherPredictionsError, match="of different images"):
         binned(results)
     write_result(results, {**record, "predictions": {"file": "predictions.parquet", "digest": "x"}})
