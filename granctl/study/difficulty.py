@@ -32,6 +32,8 @@ from granctl.study.summary import Panel, Point, estimate
 from granctl.train.predictions import Kept
 
 By = Literal["loss", "margin", "mistakes"]
+_SCORES = "its answers are scores, no probabilities, and have no loss"
+_OTHERS = "take --by margin or mistakes"
 Matrix = NDArray[np.float64]
 
 
@@ -153,26 +155,35 @@ def by_difficulty(
     """Scores the sources of each panel that has the judging cut; the others are noted.
 
     Raises:
-        BadOptionError: more bins than images.
+        BadOptionError: more bins than images, or a loss of answers that are scores alone.
         NoSuchSourceError: no panel has the cut.
         TooFewSeedsError: it has no pretrainings of two seeds.
         NoPredictionsError: a result keeps none.
         BadPredictionsError: they were damaged, or are another result's.
         OtherPredictionsError: results of one panel share no images, or are of different classes.
     """
-    found, known = [], dict[str, None]()
+    found, scores, known = [], list[Panel](), dict[str, None]()
     for panel in panels:
         cuts = [p.cut for p in panel.points if p.classes_present is not None]
         known |= dict.fromkeys(cuts)
-        if spec.by == "loss" and panel.method == "fewshot":
-            progress.note(f"{panel_title(panel)}: its scores are no probabilities, so have no loss")
+        if spec.by == "loss" and not all(_are_probabilities(p) for p in panel.points):
+            scores.append(panel)
+            progress.note(f"{panel_title(panel)}: {_SCORES}: left out of difficulty; {_OTHERS}")
         elif spec.cut in cuts:
             found.append(_panel(panel, spec))
         else:
             progress.note(f"no source {spec.cut} on {panel_title(panel)}: left out of difficulty")
+    if not found and any(p.cut == spec.cut for panel in scores for p in panel.points):
+        raise BadOptionError("--by", f"loss: {_SCORES}", _OTHERS)
     if not found:
         raise NoSuchSourceError(spec.cut, list(known))
     return tuple(found)
+
+
+def _are_probabilities(point: Point) -> bool:
+    """Whether what the results of a point kept are some."""
+    told = (r.get("predictions") or {} for r in point.results)
+    return all(one.get("probabilities", point.method != "fewshot") for one in told)
 
 
 def equal_bins(

@@ -15,7 +15,8 @@ from granctl.train.evaluate import Batches
 from granctl.train.grouping import Grouping, group
 from granctl.train.images import Images
 from granctl.train.labelling import Labelling
-from granctl.train.lesson import Answer, Lesson, logits_of
+from granctl.train.lesson import Answer, Lesson
+from granctl.train.measures import logits_of_shares
 
 
 def grouping_of(lesson: Lesson) -> Grouping:
@@ -50,7 +51,7 @@ def grouped(lesson: Lesson, _folder: Path, _identity: str) -> Answer:
     network = lesson.body().to(lesson.device)
 
     def summed(shares: NDArray[np.float64]) -> NDArray[np.float32]:
-        return logits_of(shares @ grouping.belongs, several=lesson.train.multi_label)
+        return logits_of_shares(shares @ grouping.belongs, sigmoid=lesson.several)
 
     def says(images: Images) -> Batches:
         for outputs, which in lesson.shown(network, images):
