@@ -47,9 +47,7 @@ def run(train, leaves, tmp_path):
 def judge(tmp_path, shards, leaves):
     """`judge(method, run, **fields)` transfers to the four leaves."""
 
-    def call(
-        method, run=None, labels=leaves, on=shards, place="workspace", progress=None, **fields
-    ):
+    def call(method, run=None, labels=leaves, on=shards, place="workspace", told=None, **fields):
         target = Target(name="shapes@leaf", shards=on, labels=labels)
         given = {"target": target, "method": method, "run": run, **OPTIONS.get(method, {})}
         spec = TransferSpec(**given | fields)
