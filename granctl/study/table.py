@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from granctl.study.answer import count
 from granctl.study.figures import panel_title
 from granctl.study.summary import Estimate, Panel, Point
 from granctl.study.verdict import verdicts
@@ -88,8 +89,8 @@ def left_out(panel: Panel) -> str:
     if not panel.left_out:
         return ""
     return (
-        f"All numbers are of the {panel.images:,} images that every result was scored on; on"
-        f" {panel.left_out:,} others only some were."
+        f"All numbers are of the {panel.images:,} images that every result was scored on; left out:"
+        f" {count(panel.left_out, 'image')} that only some were scored on."
     )
 
 

@@ -114,7 +114,7 @@ def test_report_says_how_many_images_are_left_out(results: Path) -> None:
     told = Told()
     spec = DifficultySpec(cut="depth-5", bins=2)
     artefact, _, hard = report_of(Workspace(results.parent), [], None, told, spec)
-    sentence = "of the 19 images that every result was scored on; on 1 others only some were"
+    sentence = "of the 19 images that every result was scored on; left out: 1 image that only some"
     assert any(sentence in note for note in told.notes)
     assert sentence in (artefact.path / "table.md").read_text()
     assert sentence in (artefact.path / "report.html").read_text()
