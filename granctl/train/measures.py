@@ -54,11 +54,12 @@ def logits_of_shares(share: NDArray[np.float64], *, sigmoid: bool) -> Floats:
             to 1, but for a factor (a row of zeros says nothing: all classes are alike).
     """
     if sigmoid:
-        share = share.clip(_LEAST, 1.0 - _LEAST)
-    with np.errstate(divide="ignore"):
-        logp = np.log(share)
-    logp[~(share > 0).any(axis=1)] = 0.0
-    return logits_of(logp, sigmoid=sigmoid).astype(np.float32)
+        logits = np.log(np.maximum(share, _LEAST)) - np.log(np.maximum(1.0 - share, _LEAST))
+    else:
+        with np.errstate(divide="ignore"):
+            logits = np.log(share)
+        logits[~(share > 0).any(axis=1)] = 0.0
+    return logits.astype(np.float32)
 
 
 def best_first(logits: Floats, most: int) -> NDArray[np.int64]:
