@@ -104,6 +104,7 @@ from granctl.errors.study import (
 )
 from granctl.errors.train import (
     AllLeakedError,
+    AllTaughtError,
     CannotShardError,
     CheckpointMismatchError,
     CopyFailedError,
@@ -153,6 +154,7 @@ from granctl.errors.tree import (
 
 __all__ = [
     "AllLeakedError",
+    "AllTaughtError",
     "AmbiguousNameError",
     "BadImagesError",
     "BadLabelListError",

@@ -11,10 +11,9 @@ from granctl.errors.root import DataError, RunError, UserError, did_you_mean, li
 class MixedResultsError(UserError):
     """Results that would share a mean do not measure the same thing."""
 
-    def __init__(self, problem: str) -> None:
-        super().__init__(
-            problem, "name the results that belong together: `granctl report RESULT ...`"
-        )
+    def __init__(self, problem: str, first: str | None = None) -> None:
+        hint = "name the results that belong together: `granctl report RESULT ...`"
+        super().__init__(problem, hint if first is None else f"{first}; or {hint}")
 
 
 class KeyedApartError(UserError):

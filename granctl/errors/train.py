@@ -161,6 +161,16 @@ class AllLeakedError(UserError):
         )
 
 
+class AllTaughtError(UserError):
+    """Every image of a further set is a training image of the target."""
+
+    def __init__(self, where: str, num: int, target: str) -> None:
+        super().__init__(
+            f"all {num} images of {where} are training images of {target}: none is left to score",
+            "take another set; --leaks keep scores them all the same",
+        )
+
+
 class NoDeviceError(UserError):
     """A device that this machine, or this torch, does not have."""
 

@@ -9,8 +9,8 @@ scored in each bin.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 
 from granctl.errors import (
     BadOptionError,
-    BadPredictionsError,
-    NoPredictionsError,
     NoSuchSourceError,
     OtherPredictionsError,
     TooFewSeedsError,
@@ -29,10 +27,13 @@ from granctl.progress import Progress
 from granctl.study.figures import panel_title
 from granctl.study.resampling import RESAMPLING_SEED, half_widths, image_sums
 from granctl.study.results import Result
+from granctl.study.sharedimages import kept_of, shared_checksums
 from granctl.study.summary import Panel, Point, estimate
-from granctl.train.predictions import Kept, read_predictions
+from granctl.train.predictions import Kept
 
 By = Literal["loss", "margin", "mistakes"]
+_SCORES = "its answers are scores, no probabilities, and have no loss"
+_OTHERS = "take --by margin or mistakes"
 Matrix = NDArray[np.float64]
 
 
@@ -138,6 +139,11 @@ class _Seen:
     loss: NDArray[np.float32]
     margin: NDArray[np.float32]
 
+    def only(self, which: NDArray[np.bool_]) -> _Seen:
+        """Of some of the images."""
+        parts = {name: getattr(self, name)[which] for name in ("right", "loss", "margin")}
+        return replace(self, **parts)
+
     def difficulty(self, by: By) -> Matrix:
         given = {"loss": self.loss, "margin": -self.margin, "mistakes": ~self.right}
         return given[by].astype(np.float64)
@@ -149,26 +155,35 @@ def by_difficulty(
     """Scores the sources of each panel that has the judging cut; the others are noted.
 
     Raises:
-        BadOptionError: more bins than images.
+        BadOptionError: more bins than images, or a loss of answers that are scores alone.
         NoSuchSourceError: no panel has the cut.
         TooFewSeedsError: it has no pretrainings of two seeds.
         NoPredictionsError: a result keeps none.
         BadPredictionsError: they were damaged, or are another result's.
-        OtherPredictionsError: results of one panel are of different images or classes.
+        OtherPredictionsError: results of one panel share no images, or are of different classes.
     """
-    found, known = [], dict[str, None]()
+    found, scores, known = [], list[Panel](), dict[str, None]()
     for panel in panels:
         cuts = [p.cut for p in panel.points if p.classes_present is not None]
         known |= dict.fromkeys(cuts)
-        if spec.by == "loss" and panel.method == "fewshot":
-            progress.note(f"{panel_title(panel)}: its scores are no probabilities, so have no loss")
+        if spec.by == "loss" and not all(_are_probabilities(p) for p in panel.points):
+            scores.append(panel)
+            progress.note(f"{panel_title(panel)}: {_SCORES}: left out of difficulty; {_OTHERS}")
         elif spec.cut in cuts:
             found.append(_panel(panel, spec))
         else:
             progress.note(f"no source {spec.cut} on {panel_title(panel)}: left out of difficulty")
+    if not found and any(p.cut == spec.cut for panel in scores for p in panel.points):
+        raise BadOptionError("--by", f"loss: {_SCORES}", _OTHERS)
     if not found:
         raise NoSuchSourceError(spec.cut, list(known))
     return tuple(found)
+
+
+def _are_probabilities(point: Point) -> bool:
+    """Whether what the results of a point kept are some."""
+    told = (r.get("predictions") or {} for r in point.results)
+    return all(one.get("probabilities", point.method != "fewshot") for one in told)
 
 
 def equal_bins(
@@ -312,58 +327,39 @@ def _ranged(mean: Matrix, by_seed: Matrix, images: Matrix) -> list[Ranged]:
 
 
 def _seen_of(panel: Panel) -> tuple[list[list[_Seen]], NDArray[np.bytes_]]:
-    """What every result of each point said, and the checksums of the images, sorted."""
-    first: tuple[Result, Kept, NDArray[np.int64]] | None = None
-    found = []
+    """What every result of each point said of the images that all share; their sorted checksums."""
+    first: tuple[Result, Kept] | None = None
+    found: list[list[tuple[NDArray[np.bytes_], _Seen]]] = []
     for point in panel.points:
-        own = []
+        found.append([])
         for result in point.results:
-            kept = _kept(result)
-            order = np.argsort(kept.checksums, kind="stable")
-            first = first or (result, kept, order)
-            _check_alike(first, (result, kept, order))
-            own.append(_seen(result, kept, order))
-        found.append(own)
-    assert first is not None  # a panel has points, and a point results
-    return found, first[1].checksums[first[2]]
+            kept = kept_of(result)
+            first = first or (result, kept)
+            _check_alike(first, (result, kept))
+            found[-1].append(_seen(result, kept))
+    every = [sums for own in found for sums, _ in own]
+    shared, _ = shared_checksums(every)
+    paths = [Path(r["path"]) for point in panel.points for r in point.results]
+    if not len(shared):
+        raise OtherPredictionsError(paths[0], paths[-1], "are of different images")
+    seen = [[one.only(np.isin(sums, shared)) for sums, one in own] for own in found]
+    return seen, every[0][np.isin(every[0], shared)]
 
 
-def _seen(result: Result, kept: Kept, order: NDArray[np.int64]) -> _Seen:
-    answers = kept.answers
-    return _Seen(
+def _seen(result: Result, kept: Kept) -> tuple[NDArray[np.bytes_], _Seen]:
+    """The checksums, sorted, and what was said in their order."""
+    answers, order = kept.answers, np.argsort(kept.checksums, kind="stable")
+    seen = _Seen(
         seed=result["seed"],
         run_seed=(result.get("source") or {}).get("run_seed"),
         right=answers.right[order],
         loss=answers.loss[order],
         margin=answers.margin[order],
     )
+    return kept.checksums[order], seen
 
 
-def _kept(result: Result) -> Kept:
-    """The predictions of a result.
-
-    Raises:
-        NoPredictionsError: it has none.
-        BadPredictionsError: they were damaged, or are another result's.
-    """
-    named: Mapping[str, Any] = result.get("predictions") or {}
-    command = str((result.get("provenance") or {}).get("command", "granctl transfer"))
-    path = Path(result["path"]).parent / str(named.get("file", "predictions.parquet"))
-    if not named:
-        raise NoPredictionsError(path, command)
-    kept = read_predictions(path, command)
-    if kept.content_digest != named["digest"] or kept.result_digest != result["digest"]:
-        raise BadPredictionsError(path, "it is not the file that result.json names", command)
-    return kept
-
-
-_Given = tuple[Result, Kept, NDArray[np.int64]]
-
-
-def _check_alike(first: _Given, other: _Given) -> None:
-    paths = Path(first[0]["path"]), Path(other[0]["path"])
-    ours, theirs = (kept.checksums[order] for _, kept, order in (first, other))
-    if len(ours) != len(theirs) or (ours != theirs).any():
-        raise OtherPredictionsError(*paths, "are of different images")
+def _check_alike(first: tuple[Result, Kept], other: tuple[Result, Kept]) -> None:
     if first[1].answers.class_ids != other[1].answers.class_ids:
+        paths = Path(first[0]["path"]), Path(other[0]["path"])
         raise OtherPredictionsError(*paths, "are of different classes")

@@ -67,11 +67,11 @@ def panel_title(panel: Panel) -> str:
     how = {"finetune": "fine-tuned", "linear": "linear probe", "scratch": "trained alone"}
     how |= {"fewshot": "few-shot regression", "knn": "nearest neighbours"}
     how |= {"grouped": "the run's own head"}
-    budget = (
-        "all labelled images"
-        if panel.per_class is None
-        else f"{panel.per_class} labelled images a class"
-    )
+    budget = "all labelled images"
+    if panel.method == "grouped":
+        budget = "no labelled image"
+    elif panel.per_class is not None:
+        budget = f"{panel.per_class} labelled images a class"
     told = "".join(f", {key} {value}" for key, value in panel.options.items())
     return f"{panel.target}, {how.get(panel.method, panel.method)}, {budget}{told}"
 

@@ -14,12 +14,12 @@ from granctl.study import difficultyview as hard
 from granctl.study.answer import answer
 from granctl.study.cutmaps import Cut, find_cuts, forests_of
 from granctl.study.difficulty import DifficultyPanel, DifficultySpec, by_difficulty
-from granctl.study.figures import draw_curves
+from granctl.study.figures import draw_curves, panel_title
 from granctl.study.lineage import lineage
 from granctl.study.page import all_assets, page
 from granctl.study.results import Result, load_results
 from granctl.study.summary import Panel, summarise
-from granctl.study.table import as_csv, as_markdown, records
+from granctl.study.table import as_csv, as_markdown, left_out, records
 from granctl.study.verdict import verdicts
 from granctl.workspace import Artefact, Workspace, begin_folder, finish_folder, folder_state
 
@@ -49,6 +49,9 @@ def report_of(
     progress.note(f"reading {len(results)} results")
     cuts, present = find_cuts(workspace, results)
     panels = summarise(results)
+    for panel in panels:
+        if panel.left_out:
+            progress.note(f"{panel_title(panel)}: {left_out(panel)}")
     bins = () if difficulty is None else by_difficulty(panels, difficulty, progress)
     artefact = make_report(workspace, results, cuts, present, out, progress, bins)
     return artefact, panels, bins

@@ -181,8 +181,10 @@ def _training(result: Result, origin: Origin | None) -> tuple[Recipe, int | None
         names = {field.name for field in dataclasses.fields(Transfer)}  # a probe has more
         shared = {key: value for key, value in asked["training"].items() if key in names}
         table |= dict.fromkeys(("finetune", "linear", "scratch"), shared)
-    named = {"name": result.get("recipe") or table["name"]}  # public weights may have had any
-    table |= {**named, "model": asked["model"], "input": asked["input"]}
+    table |= {"name": result.get("recipe") or table["name"]}
+    if not isinstance(origin, Run):  # any recipe may have been named; a run has its own
+        table["precision"] = asked.get("precision", "auto")
+    table |= {"model": asked["model"], "input": asked["input"]}
     training = asked["training"]
     if training is not None:  # some methods train nothing
         table[result["method"]] = training

@@ -1,4 +1,7 @@
-"""Means, deviations and paired differences over seeds: results in, values out, no disk."""
+"""Means, deviations and paired differences over seeds: results in, values out.
+
+Nothing is read from disk but the predictions of results that are of different images.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,11 @@ from statistics import fmean, stdev
 from typing import Any
 
 from granctl.errors import MixedResultsError
+from granctl.provenance import short
+from granctl.study.panelkey import PanelKey, key_of, scope_of
 from granctl.study.results import Result
+from granctl.study.sharedimages import on_shared_images
+from granctl.study.standing import standing
 
 TARGET_ALONE = "target alone"
 """The name, and the family, of training on the target without pretraining."""
@@ -23,8 +30,11 @@ FAMILIES = ("taxonomy", "clusters", "random", PUBLIC, TARGET_ALONE)
 _FAMILY_OF_METHOD = dict.fromkeys(("kmeans", "ward", "average"), "clusters")
 _FAMILY_OF_METHOD["random"] = "random"
 
-_MEASURED_ALIKE = ("n", "split", "num_classes")
-"""What all results of one target must share to be numbers of the same thing."""
+_MEASURED_ALIKE = ("split", "num_classes")
+"""What all results of one target must share to be numbers of the same thing; images may differ, and
+then those count that all results of a panel have."""
+_OF_PUBLIC = ("recipe", "resolution", "steps")
+"""Beside the weights, what public weights of one mean share."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,7 +93,12 @@ class Panel:
     setting: Mapping[str, Any]
     """recipe, images_seen (of pretraining) and steps (of the transfer), shared by its points."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Of the method, shared by its points: shots, k and so on."""
+    """Of the method, shared by its points: shots, k and so on; `leaks` where it is not the
+    default, and of a run's own head `images`, the scored ones."""
+    images: int
+    """That every result of the panel is scored on: the same ones."""
+    left_out: int
+    """Images that some of its results were scored on and others were not; they count for none."""
     points: tuple[Point, ...]
     """By number of classes, then name; the target alone last."""
     finest: str | None
@@ -145,36 +160,36 @@ def summarise(results: Sequence[Result]) -> tuple[Panel, ...]:
     """Groups results into comparable panels, the largest comparison first.
 
     Results of different targets, methods, budgets or recipes never share a mean. Training on the
-    target alone stands in every panel of its target and budget, public weights in every one of
-    their target, budget and method.
+    target alone stands in every panel of its target that learns from as many labelled images,
+    public weights in every one of their target, budget and method. All results of a panel are
+    scored on the same images.
 
     Raises:
-        MixedResultsError: one target was measured on different images or classes, or two
-            different results claim the same seed of the same point.
+        MixedResultsError: one target was measured on other classes, or on images that cannot be
+            told or have none in common; or two different results claim the same seed of the same
+            point.
+        BadPredictionsError: results are of different images, and predictions were damaged.
     """
+    results = standing(results)
     _check_measured_alike(results)
-    groups: dict[tuple[Any, ...], list[Result]] = defaultdict(list)
-    alone: dict[tuple[Any, ...], list[Result]] = defaultdict(list)
+    groups: dict[PanelKey, list[Result]] = defaultdict(list)
+    alone: dict[tuple[str, int | None], list[Result]] = defaultdict(list)
     public: dict[tuple[Any, ...], list[Result]] = defaultdict(list)
     for result in results:
+        key = key_of(result)
         source = result.get("source")
-        budget = (result["target"], result.get("per_class"))
-        options = json.dumps(_options(result), sort_keys=True)
         if source is None:
-            alone[budget].append(result)
+            alone[key.budget].append(result)
         elif source["method"] == PUBLIC:
-            public[(*budget, result["method"], options)].append(result)
+            public[key.measured].append(result)
         else:
-            pretrained = (source.get("recipe"), source.get("images_seen"))
-            setting = (*pretrained, result.get("steps"), options)
-            groups[(*budget, result["method"], *setting)].append(result)
-    for anchor in public.keys() - {(*key[:3], key[-1]) for key in groups}:
-        groups[(*anchor[:3], None, None, None, anchor[-1])] = []
-    covered = {key[:2] for key in groups}
-    for budget in alone.keys() - covered:
-        groups[(*budget, "scratch", None, None, None, "{}")] = []
+            groups[key].append(result)
+    for anchor in public.keys() - {key.measured for key in groups}:
+        groups[PanelKey(*anchor)] = []
+    for target, per_class in alone.keys() - {key.budget for key in groups}:
+        groups[PanelKey(target, per_class, "scratch", "{}", "")] = []
     panels = [
-        _panel(key, [*group, *public[(*key[:3], key[-1])]], alone[key[:2]])
+        _panel(key, [*group, *public[key.measured]], alone[key.budget])
         for key, group in groups.items()
     ]
     return tuple(sorted(panels, key=_panel_order))
@@ -193,18 +208,14 @@ def _panel_order(panel: Panel) -> tuple[Any, ...]:
     )
 
 
-def _panel(key: tuple[Any, ...], group: Sequence[Result], alone: Sequence[Result]) -> Panel:
-    target, per_class, method, recipe, images_seen, steps, options = key
-    by_cut: dict[tuple[Any, ...], list[Result]] = defaultdict(list)
-    for result in group:
-        source = result["source"]
-        width = result.get("steps") if source["method"] == PUBLIC else source.get("classes_total")
-        by_cut[source["cut"], width].append(result)
-    for result in alone:
-        by_cut[TARGET_ALONE, result.get("steps")].append(result)
+def _panel(key: PanelKey, group: Sequence[Result], alone: Sequence[Result]) -> Panel:
+    shared = on_shared_images([*group, *alone])
+    by_point: dict[tuple[Any, ...], list[Result]] = defaultdict(list)
+    for result in shared.results:
+        by_point[_unit(result)].append(result)
     taxonomy = {
-        cut: rs
-        for cut, rs in by_cut.items()
+        unit: rs
+        for unit, rs in by_point.items()
         if rs[0].get("source") and _family(rs[0]) == FAMILIES[0]
     }
     by_size = sorted(taxonomy, key=lambda c: (_classes(taxonomy[c]), _is_leaf(taxonomy[c])))
@@ -212,29 +223,63 @@ def _panel(key: tuple[Any, ...], group: Sequence[Result], alone: Sequence[Result
     points = [
         _point(
             rs,
-            taxonomy[finest] if finest and cut != finest else None,
-            taxonomy[coarsest] if coarsest and cut != coarsest else None,
+            _name(unit, list(by_point)),
+            taxonomy[finest] if finest and unit != finest else None,
+            taxonomy[coarsest] if coarsest and unit != coarsest else None,
         )
-        for cut, rs in by_cut.items()
+        for unit, rs in by_point.items()
     ]
     points.sort(key=_point_order)
+    images = shared.results[0]["n"]
+    shown = {"leaks": key.leaks} if key.leaks else {}
+    shown |= {"images": images} if key.method == "grouped" else {}
     return Panel(
-        target=target,
-        method=method,
-        per_class=per_class,
-        setting={"recipe": recipe, "images_seen": images_seen, "steps": steps},
-        options=json.loads(options),
+        target=key.target,
+        method=key.method,
+        per_class=key.per_class,
+        setting={"recipe": key.recipe, "images_seen": key.images_seen, "steps": key.steps},
+        options={**json.loads(key.options), **shown},
+        images=images,
+        left_out=shared.left_out,
         points=tuple(points),
         finest=finest[0] if finest else None,
         coarsest=coarsest[0] if coarsest else None,
     )
 
 
+def _unit(result: Result) -> tuple[Any, ...]:
+    """What the seeds of one point share: its cut first."""
+    source = result.get("source")
+    if source is None:
+        return (TARGET_ALONE, *(result.get(name) for name in _OF_PUBLIC))
+    if source["method"] == PUBLIC:
+        trained = (result.get(name) for name in _OF_PUBLIC)
+        return (source["cut"], short(str(source.get("run_digest"))), *trained)
+    return source["cut"], source.get("classes_total")
+
+
+def _name(unit: tuple[Any, ...], units: Sequence[tuple[Any, ...]]) -> str:
+    """The cut; of public weights that stand there several times also in what they differ."""
+    alike = [other for other in units if other[0] == unit[0] and len(other) == len(unit)]
+    if len(alike) == 1 or len(unit) != 2 + len(_OF_PUBLIC):
+        return str(unit[0])
+    told = [
+        f"{what} {value}"
+        for i, (what, value) in enumerate(
+            zip(("weights", *_OF_PUBLIC), unit[1:], strict=True), start=1
+        )
+        if len({other[i] for other in alike}) > 1
+    ]
+    return f"{unit[0]} ({', '.join(told)})"
+
+
 def _point(
-    results: Sequence[Result], finest: Sequence[Result] | None, coarsest: Sequence[Result] | None
+    results: Sequence[Result],
+    cut: str,
+    finest: Sequence[Result] | None,
+    coarsest: Sequence[Result] | None,
 ) -> Point:
-    source = results[0].get("source")
-    cut, family = source["cut"] if source else TARGET_ALONE, _family(results[0])
+    source, family = results[0].get("source"), _family(results[0])
     _check_seeds_differ(results, cut)
     return Point(
         cut=cut,
@@ -280,26 +325,15 @@ def by_seed(results: Sequence[Result]) -> dict[int, float]:
 
 
 def _check_measured_alike(results: Sequence[Result]) -> None:
-    first: dict[str, Result] = {}
+    first: dict[tuple[str, str], Result] = {}
     for result in results:
-        own_head = json.dumps(_options(result)) if result["method"] == "grouped" else ""
-        other = first.setdefault(result["target"] + own_head, result)
+        other = first.setdefault((result["target"], scope_of(result)), result)
         for key in _MEASURED_ALIKE:
             if result.get(key) != other.get(key):
                 raise MixedResultsError(
                     f"target {result['target']}: {key} is {other.get(key)} in"
                     f" {other['path']} and {result.get(key)} in {result['path']}"
                 )
-
-
-def _options(result: Result) -> dict[str, Any]:
-    """What results of one panel share beside the setting.
-
-    A run's own head answers for some of the target's classes, and is compared with heads that are
-    scored on as many images.
-    """
-    scored = {"images": result["n"]} if result["method"] == "grouped" else {}
-    return {**(result.get("options") or {}), **scored}
 
 
 def _check_seeds_differ(results: Sequence[Result], cut: str) -> None:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from granctl.study.answer import count
 from granctl.study.figures import panel_title
 from granctl.study.summary import Estimate, Panel, Point
 from granctl.study.verdict import verdicts
@@ -41,7 +42,8 @@ def _record(panel: Panel, point: Point) -> dict[str, Any]:
         "finest": panel.finest,
         "coarsest": panel.coarsest,
         "pretraining_runs": point.num_pretraining_runs if point.classes_present else 0,
-        "n_images": first["n"],
+        "n_images": panel.images,
+        "images_left_out": panel.left_out,
         "split": first.get("split"),
         "recipe": panel.setting["recipe"],
         "pretraining_images_seen": panel.setting["images_seen"],
@@ -82,8 +84,22 @@ def as_markdown(panels: Sequence[Panel]) -> str:
     return "\n".join(parts)
 
 
+def left_out(panel: Panel) -> str:
+    """How many images count for none of the panel's results; "" where all of them count."""
+    if not panel.left_out:
+        return ""
+    return (
+        f"All numbers are of the {panel.images:,} images that every result was scored on; left out:"
+        f" {count(panel.left_out, 'image')} that only some were scored on."
+    )
+
+
 def legend(panel: Panel) -> str:
-    """What the columns of differences mean in this panel."""
+    """What the columns of differences mean in this panel, and which images are not in it."""
+    return f"{_differences(panel)} {left_out(panel)}".rstrip()
+
+
+def _differences(panel: Panel) -> str:
     if panel.finest is None:
         return "No cut of a taxonomy is among the sources, so no differences are shown."
     return (

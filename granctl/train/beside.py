@@ -28,8 +28,8 @@ def beside_asked(spec: TransferSpec, further: Sequence[Further], leaked: Leaked)
         about["score_on"] = {
             one.name: [one.shards.digest, one.split, one.labels_digest] for one in further
         }
-    if spec.leaks != "checksum":
-        about["leaks"] = spec.leaks
+    if spec.leaks != "checksum" and (leaked is not None or further):
+        about["leaks"] = spec.leaks  # without a pretraining nothing leaks
     if leaked is not None and leaked["images"]:
         about["leaked"] = leaked
     return about

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -115,7 +115,8 @@ def evaluated(
     for logits, which in batches:
         taken.add(tally.add(logits, which))
     scores, hierarchy = tally.summed(world)
-    return Evaluation(scores=scores, hierarchy=hierarchy, predictions=taken.all())
+    predictions = replace(taken.all(), probabilities=probabilities)
+    return Evaluation(scores=scores, hierarchy=hierarchy, predictions=predictions)
 
 
 def score(

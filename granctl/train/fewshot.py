@@ -47,7 +47,7 @@ def fewshot(lesson: Lesson, _folder: Path, _identity: str) -> Answer:
     test = lesson.features(network, lesson.asked_of)
     rows = []
     first: Ridge | None = None
-    for shots in sorted(spec.shots):
+    for shots in sorted(set(spec.shots)):
         draws = []
         for draw in range(spec.draws):
             chosen = few_of_each_class(lesson.train, shots, spec.seed, draw, option="--shots")

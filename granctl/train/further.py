@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from granctl.errors import BadOptionError, NothingToLearnError
+import numpy as np
+
+from granctl.errors import AllTaughtError, BadOptionError, NothingToLearnError
 from granctl.progress import Progress
 from granctl.shards.index import HELD_OUT_SPLITS, ShardSet
 from granctl.shards.source.knownsets import KnownSet, known_as, registered_name
@@ -21,7 +23,7 @@ from granctl.shards.source.real import REAL_NAME, real_file
 from granctl.train.evaluate import Scores
 from granctl.train.images import Images
 from granctl.train.labelling import Labelling, label_images
-from granctl.train.leaks import Leaked, Leaks, guarded
+from granctl.train.leaks import Leaked, Leaks, among, guarded
 from granctl.train.real import real_labelling
 from granctl.train.runs import Run
 from granctl.train.targets import Target, shards_named
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from granctl.train.lesson import Answer, Lesson
 
 OPTION = "--score-on"
+TRAIN = "train"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,6 +48,8 @@ class Further:
     split: str
     labelling: Labelling
     leaked: Leaked
+    trained_on: int = 0
+    """Images of the set that are training images of the target, too."""
 
     @property
     def labels_digest(self) -> str:
@@ -67,6 +72,7 @@ class Further:
             "left_out": self.labelling.dropped,
             "images_not_scored": len(self.labelling) - scores.n,
             "leaked": self.leaked,
+            "trained_on": self.trained_on,
             "asked": self.asked,
             "shards_digest": self.shards.digest,
         }
@@ -80,6 +86,8 @@ def further_sets(
     run: Run | None,
     leaks: Leaks,
     progress: Progress,
+    *,
+    taught: bool = True,
 ) -> tuple[Further, ...]:
     """Opens the sets that `--score-on` names; shards are built where there are none.
 
@@ -91,8 +99,10 @@ def further_sets(
         run: what was pretrained; None from scratch.
         leaks: what happens to images that it was pretrained on.
         progress: told what is built and what is left out.
+        taught: whether the classifier learns from the target's training images.
 
     Raises:
+        AllLeakedError, AllTaughtError: no image of a set would be left.
         BadOptionError: one stands twice, or is scored by a map of single images.
         UnknownDataError: there is no such set.
         LabelsNotInMapError: one of its labels is no class of the target.
@@ -108,8 +118,42 @@ def further_sets(
                 f"{one.labelling.dropped} images of {one.name} have no class and are not scored"
             )
         kept = guarded(run, one.shards, one.split, one.labelling, leaks, workspace, progress)
-        found[one.name] = dataclasses.replace(one, labelling=kept.labelling, leaked=kept.leaked)
+        seen = dataclasses.replace(one, labelling=kept.labelling, leaked=kept.leaked)
+        if taught:
+            seen = _untaught(seen, target, progress, keep=leaks == "keep")
+        found[one.name] = seen
     return tuple(found.values())
+
+
+def _untaught(one: Further, target: Target, progress: Progress, *, keep: bool) -> Further:
+    """The set without images that the target's classifier is taught on; says how many these are.
+
+    All training images of the target count, also where `--per-class` takes some of them: the images
+    that are scored are the same for every seed. The target's own held-out images, under its labels
+    or others (ReaL), are all scored.
+
+    Raises:
+        AllTaughtError: no image would be left.
+    """
+    if (one.shards.digest, one.split) == (target.shards.digest, target.shards.held_out):
+        return one
+    images = one.shards.checksums(one.split)[one.labelling.row]
+    taught = among(images, target.shards.checksums(TRAIN))
+    num = int(taught.sum())
+    if not num:
+        return one
+    done = "scored all the same" if keep else "not scored"
+    where = f"{one.shards.name} {one.split}"
+    progress.note(
+        f"warning: {num} of {len(images)} images of {where} are training images of {target.name}:"
+        f" they are {done}"
+    )
+    if keep:
+        return dataclasses.replace(one, trained_on=num)
+    if num == len(images):
+        raise AllTaughtError(where, num, target.name)
+    left = one.labelling.only(np.flatnonzero(~taught))
+    return dataclasses.replace(one, labelling=left, trained_on=num)
 
 
 def also_scored(lesson: Lesson, answer: Answer) -> Mapping[str, Scores]:

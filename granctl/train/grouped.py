@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from granctl.errors import NothingToLearnError
+from granctl.provenance import digest
 from granctl.train.evaluate import Batches
 from granctl.train.grouping import Grouping, group
 from granctl.train.images import Images
 from granctl.train.labelling import Labelling
-from granctl.train.lesson import Answer, Lesson, logits_of
+from granctl.train.lesson import Answer, Lesson
+from granctl.train.measures import logits_of_shares
 
 
 def grouping_of(lesson: Lesson) -> Grouping:
@@ -49,7 +51,7 @@ def grouped(lesson: Lesson, _folder: Path, _identity: str) -> Answer:
     network = lesson.body().to(lesson.device)
 
     def summed(shares: NDArray[np.float64]) -> NDArray[np.float32]:
-        return logits_of(shares @ grouping.belongs, several=lesson.train.multi_label)
+        return logits_of_shares(shares @ grouping.belongs, sigmoid=lesson.several)
 
     def says(images: Images) -> Batches:
         for outputs, which in lesson.shown(network, images):
@@ -64,6 +66,9 @@ def grouped(lesson: Lesson, _folder: Path, _identity: str) -> Answer:
         astray += int((~grouping.used)[shares.argmax(1)].sum())
     record = {
         **grouping.record(),
+        "reached_digest": digest(
+            [lesson.test.class_ids[i] for i in np.flatnonzero(grouping.reached)]
+        ),
         "images_not_scored": len(lesson.test) - len(test),
         "probability_left_out": lost / len(test),
         "images_led_out": astray,

@@ -17,7 +17,8 @@ from granctl.errors import TooFewImagesError
 from granctl.train.evaluate import Batches
 from granctl.train.images import Images
 from granctl.train.labelling import Labelling
-from granctl.train.lesson import Answer, Lesson, logits_of
+from granctl.train.lesson import Answer, Lesson
+from granctl.train.measures import logits_of_shares
 
 if TYPE_CHECKING:
     import torch
@@ -47,7 +48,8 @@ def knn(lesson: Lesson, _folder: Path, _identity: str) -> Answer:
 
     def says(images: Images) -> Batches:
         rows = lesson.features(network, images, unit_rows_in_bytes=HALVED_ABOVE)
-        return voted(train, lesson.train, rows, spec.k, spec.temperature, lesson.device)
+        how = spec.k, spec.temperature, lesson.device
+        return voted(train, lesson.train, rows, *how, sigmoid=lesson.several)
 
     return Answer(
         batches=says(lesson.asked_of),
@@ -64,6 +66,8 @@ def voted(
     k: int,
     temperature: float,
     device: torch.device,
+    *,
+    sigmoid: bool,
 ) -> Batches:
     """Logits of each class's share of the votes, for other images.
 
@@ -76,11 +80,11 @@ def voted(
         k: neighbours that vote, at most N.
         temperature: T, above 0; the smaller, the more the nearest count.
         device: where it is computed; `train` stays where it is.
+        sigmoid: whether each class has a probability of its own.
 
     Yields:
         shape (b, K), and which of the Q they belong to.
     """
-    several = labelling.multi_label  # as the loss of a training is chosen
     for begin in range(0, len(queries), _QUERIES):
         which = np.arange(begin, min(begin + _QUERIES, len(queries)))
         similarity, nearest = neighbours(train, queries[which], k, device)
@@ -88,7 +92,7 @@ def voted(
         place, classes = labelling.pairs(nearest.ravel())
         votes = np.zeros((len(which), labelling.num_classes))
         np.add.at(votes, (place // k, classes), vote.ravel()[place])
-        yield logits_of(votes / vote.sum(1, keepdims=True), several=several), which
+        yield logits_of_shares(votes / vote.sum(1, keepdims=True), sigmoid=sigmoid), which
 
 
 def neighbours(

@@ -15,6 +15,7 @@ from granctl.train.device import Machine, open_device
 from granctl.train.evaluate import Batches, Scores, outputs, score
 from granctl.train.images import Images
 from granctl.train.labelling import Labelling
+from granctl.train.objective import LossKind
 from granctl.train.recipe import Recipe, Transfer
 from granctl.train.transferspec import TransferSpec
 
@@ -23,26 +24,6 @@ if TYPE_CHECKING:
 
     from granctl.train.further import Further
     from granctl.train.ownhead import OwnHead
-
-_LEAST = 1e-12
-"""Probability that is as good as none, or its complement, where each class has its own."""
-
-
-def logits_of(share: NDArray[np.float64], *, several: bool) -> NDArray[np.float32]:
-    """Logits of probabilities; that of 0 is minus infinity, as no number is its likelihood.
-
-    Args:
-        share: of each class, shape (b, K).
-        several: each is a probability of its own, kept 1e-12 away from 0 and 1; else they add up
-            to 1, but for a factor (a row of zeros says nothing: all classes are alike).
-    """
-    if several:
-        logits = np.log(np.maximum(share, _LEAST)) - np.log(np.maximum(1.0 - share, _LEAST))
-    else:
-        with np.errstate(divide="ignore"):
-            logits = np.log(share)
-        logits[~(share > 0).any(axis=1)] = 0.0
-    return logits.astype(np.float32)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,6 +36,9 @@ class Lesson:
     held_out: str
     """The split of `test`."""
     train: Labelling
+    several: bool
+    """Whether any of the target's training images has several classes, among those that are
+    taught or not: then each class has a probability of its own, whichever images a seed draws."""
     test: Labelling
     """Classes numbered as those of `train`."""
     recipe: Recipe
@@ -94,6 +78,11 @@ class Lesson:
             machine=self.machine,
             progress=self.progress,
         )
+
+    @property
+    def loss(self) -> LossKind:
+        """What a training on the target minimises."""
+        return "sigmoid" if self.several else "cross-entropy"
 
     @property
     def taught_on(self) -> Images:
@@ -141,7 +130,7 @@ class Lesson:
             labelling: the truth; None: the held-out images.
         """
         truth = self.test if labelling is None else labelling
-        return score(batches, truth, sigmoid=self.train.multi_label)
+        return score(batches, truth, sigmoid=self.several)
 
     def with_training(self, **changes: Any) -> Lesson:
         """The same lesson with values of its training changed."""

@@ -24,7 +24,7 @@ from granctl.train.images import Images
 from granctl.train.labelling import Labelling
 from granctl.train.lesson import Answer, Lesson
 from granctl.train.metrics import METRICS_NAME, MetricsLog
-from granctl.train.objective import LossKind, loss_kind
+from granctl.train.objective import LossKind
 from granctl.train.recipe import Probe
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def linear(lesson: Lesson, folder: Path, _identity: str) -> Answer:
         if losses:
             log.write(step=step, loss=losses[0])
 
-    kind = loss_kind("auto", lesson.train)
+    kind = lesson.loss
     heads = train_heads(
         train, lesson.train, kind, [chosen], training, lesson.seed, lesson.device, told
     )
@@ -152,7 +152,7 @@ def _choose(
         record["held_out"] |= {"images": 0, "images_trained_on": len(lesson.train)}
         return chosen, record
     told = _progress_of(lesson, training.steps, len(knobs))
-    kind = loss_kind("auto", lesson.train)
+    kind = lesson.loss
     how = training, lesson.seed, lesson.device
     chosen, found = best_of(features, lesson.train, kind, parts, knobs, *how, told)
     lesson.progress.finish()

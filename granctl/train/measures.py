@@ -15,17 +15,23 @@ NUM_BINS = 15
 _FEW = 8
 """Up to so many ranks, one look at all classes a rank is faster than sorting them."""
 
-Floats = NDArray[np.float32]
+_LEAST = 1e-12
+"""Probability that is as good as none, or its complement, where each class has its own."""
+
+Floats = NDArray[np.floating]
 Bools = NDArray[np.bool_]
 
 
 def log_probabilities(logits: Floats, *, sigmoid: bool) -> Floats:
-    """Natural logarithm of each class's probability: float32 (b, K); -inf where it is 0."""
+    """Natural logarithm of each class's probability, -inf where it is 0; shape and type stay.
+
+    Logits of float64 are computed in it.
+    """
     if sigmoid:
         return _log_sigmoid(logits)
     shifted = logits - logits.max(axis=1, keepdims=True)
     total = np.exp(shifted).sum(axis=1, keepdims=True, dtype=np.float64)
-    found: Floats = shifted - np.log(total).astype(np.float32)
+    found: Floats = shifted - np.log(total).astype(logits.dtype)
     return found
 
 
@@ -37,6 +43,23 @@ def logits_of(log_probability: Floats, *, sigmoid: bool) -> Floats:
         other = np.log(-np.expm1(log_probability.astype(np.float64)))
     found: Floats = (log_probability - other).astype(np.float32)
     return found
+
+
+def logits_of_shares(share: NDArray[np.float64], *, sigmoid: bool) -> Floats:
+    """Logits of probabilities; that of 0 is minus infinity, as no number is its likelihood.
+
+    Args:
+        share: of each class, shape (b, K).
+        sigmoid: each is a probability of its own, kept 1e-12 away from 0 and 1; else they add up
+            to 1, but for a factor (a row of zeros says nothing: all classes are alike).
+    """
+    if sigmoid:
+        logits = np.log(np.maximum(share, _LEAST)) - np.log(np.maximum(1.0 - share, _LEAST))
+    else:
+        with np.errstate(divide="ignore"):
+            logits = np.log(share)
+        logits[~(share > 0).any(axis=1)] = 0.0
+    return logits.astype(np.float32)
 
 
 def best_first(logits: Floats, most: int) -> NDArray[np.int64]:

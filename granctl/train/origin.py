@@ -26,13 +26,23 @@ def open_origin(run: Path | None, init: str | None, recipe: str | None = None) -
         BadOptionError: both, or neither, were given.
         GranctlError: there is no such run or model, or it is damaged.
     """
-    if init is None:
-        if run is None:
-            raise BadOptionError("--run", "it is missing", "give --run or --init timm:NAME")
-        return Run.open(run)
-    if run is not None:
+    check_one(run, init)
+    if init is not None:
+        return PublicModel.of_option(init, recipe)
+    assert run is not None  # checked
+    return Run.open(run)
+
+
+def check_one(run: object | None, init: object | None) -> None:
+    """Checks that a network is named once.
+
+    Raises:
+        BadOptionError: both, or neither, were given.
+    """
+    if run is None and init is None:
+        raise BadOptionError("--run", "it is missing", "give --run or --init timm:NAME")
+    if run is not None and init is not None:
         raise BadOptionError("--init", "it stands in place of --run", "give one of them")
-    return PublicModel.of_option(init, recipe)
 
 
 def named_origins(names: Sequence[str]) -> tuple[Origin, ...]:

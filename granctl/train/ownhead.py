@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from granctl.errors import RunLabelsGoneError
 from granctl.train.lookup import find_map, map_of_run
+from granctl.train.measures import log_probabilities
 from granctl.train.runs import Run
 from granctl.tree.labelmap import LabelMap
 from granctl.workspace import Workspace
@@ -30,11 +31,8 @@ class OwnHead:
 
     def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
         """Shape (b, S), from all outputs of the head."""
-        x = logits[:, : len(self.class_ids)].astype(np.float64)
-        log_share = -np.logaddexp(0.0, -x)
-        if not self.sigmoid:
-            log_share = x - np.logaddexp.reduce(x, axis=1, keepdims=True)
-        return np.asarray(np.exp(log_share))
+        own = logits[:, : len(self.class_ids)].astype(np.float64)
+        return np.exp(log_probabilities(own, sigmoid=self.sigmoid))
 
 
 def own_labels_digest(run: Run) -> str:

@@ -13,7 +13,8 @@ predictions.parquet, a row an image, in the order of the split:
 
 The file's metadata `granctl.predictions` is a JSON object: schema, content_digest (sha256 of the
 columns), class_ids, class_names, sigmoid (whether each class has a probability of its own),
-split, and the digests shards_digest, labels_digest and result_digest.
+probabilities (false: the answers are scores, as of few-shot regression, and loss, margin and logp
+those of a softmax of them), split, and the digests shards_digest, labels_digest and result_digest.
 """
 
 from __future__ import annotations
@@ -65,6 +66,8 @@ class Predictions:
     """Shape (N, T), nats."""
     logp: NDArray[np.float32] | NDArray[np.float16] | None
     """Shape (N, K), nats; None where they would be too many."""
+    probabilities: bool = True
+    """False: the answers are scores, and a softmax of them means nothing."""
 
     def __len__(self) -> int:
         return len(self.loss)
@@ -181,10 +184,14 @@ class Kept:
         return hasher.hexdigest()
 
     def record(self) -> dict[str, Any]:
-        """What a result says of them: `file`, `digest`, `logp` (`float32`, `float16` or null)."""
+        """What a result says of them.
+
+        `file`, `digest`, `logp` (`float32`, `float16` or null), `probabilities`.
+        """
         logp = self.answers.logp
         kept = None if logp is None else str(logp.dtype)
-        return {"file": PREDICTIONS_NAME, "digest": self.content_digest, "logp": kept}
+        digest, are_some = self.content_digest, self.answers.probabilities
+        return {"file": PREDICTIONS_NAME, "digest": digest, "logp": kept, "probabilities": are_some}
 
     def write(self, path: Path) -> None:
         """Writes the file whole, or not at all.
@@ -202,6 +209,7 @@ class Kept:
             "class_ids": list(own.class_ids),
             "class_names": list(own.class_names),
             "sigmoid": own.sigmoid,
+            "probabilities": own.probabilities,
             "split": self.split,
             "shards_digest": self.shards_digest,
             "labels_digest": self.labels_digest,
@@ -256,6 +264,7 @@ def read_predictions(path: Path, command: str = "granctl transfer") -> Kept:
                 top=_matrix(table, "top"),
                 top_logp=_matrix(table, "top_logp"),
                 logp=_matrix(table, "logp") if "logp" in table.column_names else None,
+                probabilities=bool(head.get("probabilities", True)),
             ),
             checksums=np.array(table["checksum"].to_pylist(), dtype="S32"),
             **{key: str(head[key]) for key in ("split", "shards_digest", "labels_digest")},

@@ -21,7 +21,7 @@ from granctl.train.labelling import Labelling
 from granctl.train.lesson import Answer, Lesson
 from granctl.train.loop import fit
 from granctl.train.metrics import METRICS_NAME, MetricsLog
-from granctl.train.objective import Objective, loss_kind, set_head_bias
+from granctl.train.objective import Objective, set_head_bias
 from granctl.train.plan import Fitted, Plan
 from granctl.train.recipe import Augment, Transfer
 from granctl.train.runs import CHECKPOINTS
@@ -40,7 +40,7 @@ def whole_network(lesson: Lesson, folder: Path, identity: str) -> Answer:
     fields: dict[str, Any] = {}
     if lesson.spec.tries:
         lesson, fields["selection"] = _chosen(lesson, folder, identity)
-    lengths = sorted(lesson.spec.lengths) or [lesson.training.steps]
+    lengths = sorted(set(lesson.spec.lengths)) or [lesson.training.steps]
     curve = []
     for steps in lengths:
         last = steps == lengths[-1]
@@ -148,7 +148,7 @@ def _trained(
         identity: of the result.
     """
     training, device = lesson.training, lesson.device
-    kind = loss_kind("auto", lesson.train)
+    kind = lesson.loss
     network = lesson.body()
     if lesson.spec.method == "finetune":
         models.with_new_head(network, labelling.num_classes)

@@ -123,7 +123,7 @@ def transfer(
             spec.target,
             answer.test,
             answer.batches,
-            sigmoid=lesson.train.multi_label,  # as the loss is chosen
+            sigmoid=lesson.several,  # as the loss is chosen
             progress=progress,
             probabilities=answer.probabilities,
         )
@@ -178,15 +178,17 @@ def _lesson(
     test = label_images(shards, held_out, spec.target.labels, train.class_ids)
     if test.dropped:
         progress.note(f"{test.dropped} {held_out} images have no class and are not scored")
-    if spec.per_class is not None:
-        train = train.only(few_of_each_class(train, spec.per_class, spec.seed))
+    several = train.multi_label
+    if spec.method == "grouped" and spec.per_class is not None:
+        progress.note("the run's own head learns from no labelled image: --per-class has no use")
+    if spec.labelled is not None:
+        train = train.only(few_of_each_class(train, spec.labelled, spec.seed))
     seen_by = _known(spec, run)
     if isinstance(run, PublicModel) and spec.method != "scratch":
         progress.note(f"nobody knows here which images {run.name} was pretrained on")
     kept = guarded(seen_by, shards, held_out, test, spec.leaks, workspace, progress)
-    further = further_sets(
-        workspace, spec.score_on, spec.target, train.class_ids, seen_by, spec.leaks, progress
-    )
+    sets = workspace, spec.score_on, spec.target, train.class_ids, seen_by, spec.leaks
+    further = further_sets(*sets, progress, taught=spec.method != "grouped")
     training = _training(recipe, spec, len(train))
     if TABLE_OF_METHOD[spec.method] is not None:
         recipe = recipe.at_resolution(training.resolution)
@@ -201,6 +203,7 @@ def _lesson(
         shards=shards,
         held_out=held_out,
         train=train,
+        several=several,
         test=kept.labelling,
         seen=_seen(spec, seen_by, shards, train, workspace, progress),
         further=further,
@@ -243,10 +246,19 @@ def _seen(
 
 
 def _asked(spec: TransferSpec, lesson: Lesson) -> dict[str, Any]:
-    """What the numbers depend on, apart from the inputs; steps stand in `training`."""
+    """What the numbers depend on, apart from the inputs; steps stand in `training`.
+
+    What is as always is not said, so that results keep their names.
+    """
+    about: dict[str, Any] = {}
+    if lesson.several and not lesson.train.multi_label:
+        about["several"] = True  # the images that the seed drew do not show it
+    if lesson.recipe.precision != "auto":
+        about["precision"] = lesson.recipe.precision
     return {
+        **about,
         "method": spec.method,
-        "per_class": spec.per_class,
+        "per_class": spec.labelled,
         "seed": spec.seed,
         "options": spec.options,
         "training": plain(lesson.training) if spec.method in TRAINS else None,
@@ -294,12 +306,12 @@ def _measured(
     return {
         **told.record(probabilities=answer.probabilities),
         "num_classes": lesson.train.num_classes,
-        "multi_label": lesson.train.multi_label,
+        "multi_label": lesson.several,
         "seed": spec.seed,
         "method": spec.method,
         "target": spec.target.name,
         "target_cut": spec.target.cut,
-        "per_class": spec.per_class,
+        "per_class": spec.labelled,
         "options": spec.options,
         "split": lesson.held_out,
         "resolution": lesson.recipe.input.resolution,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -12,7 +12,7 @@ from granctl.errors import BadOptionError
 from granctl.progress import Progress
 from granctl.provenance import plain
 from granctl.train.leaks import Leaks
-from granctl.train.origin import Origin
+from granctl.train.origin import Origin, check_one
 from granctl.train.public import PublicModel
 from granctl.train.recipe import DEFAULT_RECIPE, Recipe, load_recipe, recipe_of, settings
 from granctl.train.runs import Run
@@ -33,6 +33,20 @@ TABLE_OF_METHOD: Mapping[Method, Literal["finetune", "linear", "scratch"] | None
 }
 """The table of a recipe that each method reads: fewshot and knn only its resolution."""
 TRAINS: frozenset[Method] = frozenset({"finetune", "linear", "scratch"})
+_OF_HEADS = (
+    *("resolution", "optimizer", "schedule", "steps", "batch_size", "label_smoothing"),
+    *("rates", "decays", "most_epochs"),
+)
+"""What is read of a recipe's table `linear`: heads see no image, so there is none to augment."""
+_READ_BY_METHOD: Mapping[Method, tuple[str, ...]] = {
+    "finetune": ("finetune",),
+    "linear": tuple(f"linear.{name}" for name in _OF_HEADS),
+    "fewshot": ("linear.resolution",),
+    "knn": ("linear.resolution",),
+    "grouped": (),
+    "scratch": ("scratch", "model", "input", "augment", "precision"),
+}
+"""Tables and values of a recipe that `--set` changes for each method."""
 _OPTIONS_OF_METHOD: Mapping[Method, tuple[str, ...]] = {
     "finetune": ("lengths", "tries", "held_out"),
     "linear": ("held_out",),
@@ -41,6 +55,8 @@ _OPTIONS_OF_METHOD: Mapping[Method, tuple[str, ...]] = {
     "grouped": ("run_labels",),
     "scratch": ("lengths", "tries", "held_out"),
 }
+_RISING = ("shots", "lengths")
+"""Options whose order means nothing: 2,1 is 1,2."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,12 +120,8 @@ class TransferSpec:
         if self.method not in get_args(Method):
             known = ", ".join(get_args(Method))
             raise BadOptionError("--method", f"there is no method {self.method!r}", f"take {known}")
-        if self.run is not None and self.init is not None:
-            raise BadOptionError("--init", "it stands in place of --run", "give one of them")
-        named = self.run is not None or self.init is not None
-        if not named and (self.method != "scratch" or self.recipe is None):
-            problem = f"--method {self.method} needs one"
-            raise BadOptionError("--run", problem, "give --run or --init")
+        if self.method != "scratch" or self.recipe is None or self.run is not None:
+            check_one(self.run, self.init)
         if self.init is not None and self.method == "grouped":
             problem = "which classes the head of a public model knows is not recorded"
             raise BadOptionError("--init", problem, "take another --method")
@@ -151,12 +163,18 @@ class TransferSpec:
             )
 
     @property
+    def labelled(self) -> int | None:
+        """Labelled images a class that the method learns from; None: all, or of `grouped` none."""
+        return None if self.method == "grouped" else self.per_class
+
+    @property
     def options(self) -> dict[str, Any]:
         """What the method was told beside its recipe, as JSON types; `options_of` reads it."""
         names = [n for n in _OPTIONS_OF_METHOD[self.method] if n != "run_labels"]
         if self.method in ("finetune", "scratch"):
             names = [n for n in names if getattr(self, n) and (n != "held_out" or self.tries)]
-        return {name: plain(getattr(self, name)) for name in names}
+        found = {name: plain(getattr(self, name)) for name in names}
+        return found | {name: sorted(set(found[name])) for name in _RISING if name in found}
 
 
 def takes(method: Method, name: str) -> bool:
@@ -178,6 +196,7 @@ def options_of(table: Mapping[str, Any]) -> dict[str, Any]:
     tries = given.pop("tries", None)
     read = spec.parse(_Options, given, "options of a transfer")
     found = {name: getattr(read, name) for name in given}
+    found |= {name: tuple(sorted(set(found[name]))) for name in _RISING if name in found}
     if tries is not None:
         pairs = tries.items() if isinstance(tries, Mapping) else tries
         found["tries"] = tuple((key, tuple(values)) for key, values in pairs)
@@ -222,13 +241,13 @@ def tries_of(pairs: Sequence[str], method: str) -> Tries:
 
 
 def numbers_of(option: str, text: str) -> tuple[int, ...]:
-    """`"1,5,10"` as (1, 5, 10).
+    """`"1,5,10"` as (1, 5, 10), as is `"10,5,1"`.
 
     Raises:
         BadOptionError: they are no whole numbers.
     """
     try:
-        return tuple(dict.fromkeys(int(word) for word in text.split(",") if word.strip()))
+        return tuple(sorted({int(word) for word in text.split(",") if word.strip()}))
     except ValueError as error:
         problem = f"{text!r} are no whole numbers"
         raise BadOptionError(option, problem, f"such as {option} 1,5,10") from error
@@ -264,6 +283,26 @@ def public_of_options(init: str | None, recipe: str | None) -> PublicModel | Non
     return None if init is None else PublicModel.of_option(init, recipe)
 
 
+def _check_used(method: Method, keys: Iterable[str]) -> None:
+    """Checks that a method reads the values of a recipe that `--set` would change.
+
+    Raises:
+        BadOptionError: it would be ignored, or would change the network of a run.
+    """
+    read = _READ_BY_METHOD[method]
+    others = [key for key in keys if not any(key == r or key.startswith(f"{r}.") for r in read)]
+    if not others:
+        return
+    problem = f"{others[0]} is no value of --method {method}"
+    hint = "it reads no table of the recipe"
+    if method in TRAINS:
+        hint = f"such as {TABLE_OF_METHOD[method]}.steps=100"
+    elif read:
+        options = ", ".join(f"--{name}" for name in _OPTIONS_OF_METHOD[method])
+        hint = f"it reads {read[0]} alone; its own values are {options}"
+    raise BadOptionError("--set", problem, hint)
+
+
 def recipe_of_options(
     method: Method,
     run: Path | None,
@@ -281,8 +320,10 @@ def recipe_of_options(
         SpecError: an override that is no key of a recipe.
     """
     if init is not None:
+        _check_used(method, settings(pairs))
         return init.recipe_with(TABLE_OF_METHOD[method] or "linear", pairs)
     changes = settings(pairs)
+    _check_used(method, changes)
     table_name = TABLE_OF_METHOD[method]
     if recipe is not None or run is None:
         if method != "scratch" and recipe is not None:
@@ -294,11 +335,5 @@ def recipe_of_options(
         if recipe is None:
             progress.note(f"using the recipe {DEFAULT_RECIPE}")
         return load_recipe(recipe or DEFAULT_RECIPE, changes)
-    others = [key for key in changes if not key.startswith(f"{table_name}.")]
-    if others and method != "scratch":
-        problem = f"{others[0]} is no value of --method {method}"
-        hint = "it reads no table of the recipe" if table_name is None else "such as "
-        hint += "" if table_name is None else f"{table_name}.steps=100"
-        raise BadOptionError("--set", problem, hint)
     table: dict[str, Any] = plain(Run.open(run).recipe)
     return recipe_of(spec.override(table, changes), "the run's recipe with --set")

@@ -99,7 +99,7 @@ def test_results_that_cannot_share_a_mean(granctl: Callable, workspace_folder: P
     outcome = granctl("report")
     assert outcome.code == 2
     assert "n is" in outcome.err
-    assert "hint: name the results that belong together" in outcome.err
+    assert "or name the results that belong together" in outcome.err
 
 
 def test_out_that_holds_something_else(granctl: Callable, results: Path, tmp_path: Path) -> None:

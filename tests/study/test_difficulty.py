@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from made_up_study import fake_result, write_result
 from numpy.typing import NDArray
+from told import Told
 
 from granctl.errors import (
     BadOptionError,
@@ -80,7 +82,7 @@ def write_with_predictions(
 
 
 def _fields(answers: Predictions) -> dict[str, Any]:
-    names = ("class_ids", "class_names", "sigmoid", "offsets", "classes", "logp")
+    names = ("class_ids", "class_names", "sigmoid", "offsets", "classes", "logp", "probabilities")
     return {name: getattr(answers, name) for name in names}
 
 
@@ -192,6 +194,27 @@ def test_no_network_judges_the_images_it_is_scored_on(results: Path, tmp_path: P
         assert judged.tolist() == [expected] * 3
 
 
+def test_scores_have_no_loss_and_that_is_said(workspace_folder: Path) -> None:
+    """Few-shot answers are left out of `--by loss` aloud, or refused with the mend."""
+    folder = workspace_folder / "results"
+    write_study(folder)
+    for seed in range(2):
+        record = fake_result(cut="depth-5", how="fewshot", seed=seed, n=IMAGES, per_class=None)
+        scores = replace(answers_of(HARD < 0.5, HARD), probabilities=False)
+        write_with_predictions(folder, record, scores)
+    panels = summarise(load_results(Workspace(folder.parent)))
+    told = Told()
+    found = by_difficulty(panels, DifficultySpec(cut="depth-5"), told)
+    assert [panel.panel.method for panel in found] == ["finetune"]
+    assert any("scores, no probabilities" in note and "--by margin" in note for note in told.notes)
+    few = [panel for panel in panels if panel.method == "fewshot"]
+    with pytest.raises(BadOptionError, match="have no loss") as caught:
+        by_difficulty(few, DifficultySpec(cut="depth-5"), told)
+    assert "mistakes" in caught.value.hint
+    (by_margin,) = by_difficulty(few, DifficultySpec(cut="depth-5", by="margin"), told)
+    assert by_margin.panel.method == "fewshot"
+
+
 def test_bins_are_equal_and_ties_go_by_checksum() -> None:
     """Any order of the images gives each the same bin."""
     sums = np.array([f"{i:032x}" for i in range(11)], dtype="S32")
@@ -251,7 +274,7 @@ def test_what_is_missing_or_does_not_belong_is_said(results: Path, tmp_path: Pat
         binned(one)
     assert "--seed" in few.value.hint
     record = fake_result(cut="depth-5", top1=0.4, seed=7, n=IMAGES)
-    other = write_with_predictions(results, record, answers_of(HARD < 0.4, HARD), shift=1)
+    other = write_with_predictions(results, record, answers_of(HARD < 0.4, HARD), shift=IMAGES)
     with pytest.raises(OtherPredictionsError, match="of different images"):
         binned(results)
     write_result(results, {**record, "predictions": {"file": "predictions.parquet", "digest": "x"}})

@@ -27,6 +27,7 @@ images = 512
 [set]
 epochs = 1
 model.width = 2
+precision = "float32"
 [options]
 lengths = [2, 3]
 tries = { "optimizer.lr" = [0.001, 0.01] }

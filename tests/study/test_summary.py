@@ -147,7 +147,7 @@ def public_result(top1: float, seed: int = 0, **others: object) -> dict:
     nothing = ("classes_total", "classes_present", "labels_digest", "recipe", "images_seen")
     return {
         **record,
-        "source": {**record["source"], **dict.fromkeys(nothing)},
+        "source": {**record["source"], **dict.fromkeys(nothing), "run_digest": "weights"},
         "digest": f"public-{top1}-{seed}-{others}",
         **others,
     }
@@ -175,6 +175,68 @@ def test_public_weights_of_other_steps_are_points_of_their_own() -> None:
         "finetune": [0.9, 0.8],
         "linear": [0.7],
     }
+
+
+def test_public_weights_of_other_recipe_size_or_numbers_share_no_mean() -> None:
+    """Each is a line of its own, and its name says in what it differs."""
+    base = public_result(0.9)
+    other = {**base["source"], "run_digest": "other numbers"}
+    results = [
+        base,
+        public_result(0.7, recipe="own"),
+        public_result(0.6, resolution=56),
+        {**public_result(0.5), "source": other},
+    ]
+    (panel,) = summarise(loaded(results))
+    assert sorted(p.top1.mean for p in panel.points) == pytest.approx([0.5, 0.6, 0.7, 0.9])
+    names = [p.cut for p in panel.points]
+    assert len(set(names)) == 4
+    assert any("weights other number" in name for name in names)
+    assert any("recipe own, resolution 28" in name for name in names)
+
+
+def test_the_target_alone_is_compared_with_what_learns_from_as_many_images() -> None:
+    """Few-shot regression has its shots; a run's own head learns from none."""
+    scratch = [fake_result(cut=None, top1=t, per_class=n) for t, n in ((0.3, 5), (0.4, None))]
+    shots = {"shots": [1, 5]}
+    records = [
+        fake_result(cut="leaf", how="fewshot", per_class=None, options=shots, n=2000),
+        fake_result(cut="leaf", how="grouped", per_class=None),
+        fake_result(cut="leaf", how="linear", per_class=None),
+    ]
+    panels = summarise(loaded([*scratch, *records]))
+    found = {p.method: [q.top1.mean for q in p.points if q.cut == TARGET_ALONE] for p in panels}
+    assert found == {"fewshot": [0.3], "grouped": [], "linear": [0.4]}
+
+
+def asked(record: dict, **more: object) -> dict:
+    """The result as it says what it was asked."""
+    spec = {**record["provenance"]["spec"], **more}
+    told = {**record["provenance"], "spec": spec}
+    return {**record, "provenance": told, "digest": f"{record['digest']}{more}"}
+
+
+def test_a_repeat_with_further_sets_stands_for_the_first() -> None:
+    """It is the same network on the same images: one value, of the one that was asked more."""
+    plain = fake_result(cut="leaf", top1=0.8)
+    more = {**asked(plain, score_on={"v2": ["d", "test", "l"]}), "also": {"v2": {"top1": 0.7}}}
+    (panel,) = summarise(loaded([more, plain]))
+    assert [r["digest"] for r in panel.points[0].results] == [more["digest"]]
+    unknown = {**plain, "leaked": {"images": None, "by": "checksum", "kept": True}}
+    known = {
+        **asked(plain, leaked={"images": 1}),
+        "leaked": {"images": 1, "by": "checksum", "kept": False},
+    }
+    (panel,) = summarise(loaded([unknown, known]))
+    assert [r["digest"] for r in panel.points[0].results] == [known["digest"]]
+
+
+def test_results_that_kept_leaks_are_a_panel_of_their_own() -> None:
+    """Their score is of images that were pretrained on; the target alone stands beside both."""
+    guarded = fake_result(cut="leaf", top1=0.8, leaked={"images": 0, "kept": False})
+    kept = {**asked(guarded, leaks="keep"), "top1": 0.9, "leaks": "keep"}
+    panels = summarise(loaded([guarded, kept, fake_result(cut=None, top1=0.5)]))
+    assert [(dict(p.options), len(p.points)) for p in panels] == [({}, 2), ({"leaks": "keep"}, 2)]
 
 
 def test_results_of_other_options_never_share_a_mean() -> None:

@@ -53,7 +53,7 @@ def test_votes_are_those_of_scikit_learn(k, monkeypatch):
     train, truth = made_features(300, 5, 8, seed=0)
     test, _ = made_features(60, 5, 8, seed=1)
     train, test = unit(train), unit(test)
-    found = list(voted(train, truth, test, k, 0.07, CPU))
+    found = list(voted(train, truth, test, k, 0.07, CPU, sigmoid=False))
     assert np.concatenate([which for _, which in found]).tolist() == list(range(60))
     logits = np.concatenate([part for part, _ in found])
     assert logits.dtype == np.float32
@@ -84,7 +84,7 @@ def test_an_image_of_several_classes_votes_for_each():
     """One neighbour of two classes says yes to both, and no to the third."""
     truth = labelling_of([[0, 2], [1]], 3)
     rows = np.eye(2, dtype=np.float32)
-    ((logits, _),) = voted(rows, truth, rows[:1], 1, 0.07, CPU)
+    ((logits, _),) = voted(rows, truth, rows[:1], 1, 0.07, CPU, sigmoid=True)
     assert (1 / (1 + np.exp(-logits[0]))).round(6).tolist() == [1.0, 0.0, 1.0]
 
 
@@ -92,7 +92,8 @@ def test_a_class_without_votes_has_no_likelihood():
     """Its logit is minus infinity, so the likelihood of such a truth is said to be none."""
     rows = np.eye(3, dtype=np.float32)
     truth = labelling_of([[0], [1], [2]], 3)
-    right = score(voted(rows, truth, rows, 1, 0.07, CPU), truth)
+    right = score(voted(rows, truth, rows, 1, 0.07, CPU, sigmoid=False), truth)
     assert (right.top1, right.nll) == (1.0, 0.0)
-    wrong = score(voted(rows, truth, rows[[1, 0, 2]], 1, 0.07, CPU), truth)
+    turned = voted(rows, truth, rows[[1, 0, 2]], 1, 0.07, CPU, sigmoid=False)
+    wrong = score(turned, truth)
     assert (wrong.correct, wrong.nll) == (1, None)

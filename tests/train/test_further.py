@@ -11,7 +11,13 @@ import pytest
 import shapes
 from told import Told
 
-from granctl.errors import BadOptionError, LabelsNotInMapError, RealLabelsError, UnknownDataError
+from granctl.errors import (
+    AllTaughtError,
+    BadOptionError,
+    LabelsNotInMapError,
+    RealLabelsError,
+    UnknownDataError,
+)
 from granctl.progress import Silent
 from granctl.shards.datasets import add_data_set
 from granctl.shards.index import ShardSet
@@ -184,6 +190,36 @@ def test_a_set_that_is_the_held_out_one_scores_as_it(
         assert also[field] == found[field], field
     assert also["leaked"] == {"images": 0, "by": "checksum", "kept": False}
     assert also["asked"] == str(source)
+
+
+def test_training_images_of_the_target_are_not_scored_in_a_further_set(
+    train: Any, shards: ShardSet, leaves: Any, tmp_path: Path
+) -> None:
+    """Two of the six were taught: the count, the warning; `keep` scores them, grouped all."""
+    root = shapes.write_shapes(tmp_path / "shapes")
+    for label in shapes.LABELS[:2]:
+        for place, name in (("train", "00"), ("test", "00"), ("test", "01")):
+            path = tmp_path / "mixed" / label / f"{place}-{name}.png"
+            fake.write(path, (root / place / label / f"{name}.png").read_bytes())
+    space, told = Workspace(tmp_path / "workspace"), Told()
+    leaves.write(space.place("label-map", "m", leaves.digest, ".parquet"))
+    target = Target(name="shapes@leaf", shards=shards, labels=leaves)
+    given: dict[str, Any] = {"target": target, "run": train().path}
+    given |= {"score_on": (str(tmp_path / "mixed"),), "method": "linear", "leaks": "keep"}
+    kept = transfer(space, TransferSpec(**given), None, Silent()).details["also"]["mixed"]
+    assert (kept["n"], kept["trained_on"]) == (6, 2)
+    given |= {"method": "grouped"}
+    head = transfer(space, TransferSpec(**given), None, Silent()).details["also"]["mixed"]
+    assert (head["n"], head["trained_on"]) == (6, 0)
+    given |= {"method": "scratch", "leaks": "checksum", "steps": 1}
+    found = transfer(space, TransferSpec(**given), None, told).details["also"]["mixed"]
+    assert (found["n"], found["trained_on"]) == (4, 2)
+    assert any("warning: 2 of 6 images of mixed" in note for note in told.notes), told.notes
+    for path in (tmp_path / "mixed").rglob("test-*.png"):
+        path.unlink()
+    with pytest.raises(AllTaughtError, match="all 2 images") as caught:
+        transfer(Workspace(tmp_path / "new"), TransferSpec(**given), None, Silent())
+    assert "--leaks keep" in caught.value.hint
 
 
 def test_how_a_runs_classes_cover_the_targets_stands_in_the_result(

@@ -17,6 +17,8 @@ from granctl.progress import Silent
 from granctl.shards.build.duplicates import differing_bits, near_matches
 from granctl.shards.build.write import BuildSpec, build_shards
 from granctl.shards.index import ShardSet
+from granctl.study.results import load_results
+from granctl.study.summary import summarise
 from granctl.train.hashed import image_hashes, looks_like
 from granctl.train.labelling import label_images
 from granctl.train.leaks import among, guarded, seen_in_pretraining
@@ -101,6 +103,12 @@ def test_planted_images_are_found_and_not_scored(
     assert kept["leaked"] == {"images": 8, "by": "checksum", "kept": True}
     scratch = TransferSpec(**{**given, "method": "scratch"})
     assert transfer(space, scratch, None, Silent()).details["leaked"] is None
+    guarded, all_of_them = sorted(summarise(load_results(space)), key=lambda panel: panel.images)
+    assert (guarded.images, guarded.left_out, dict(guarded.options).get("leaks")) == (12, 8, None)
+    assert (all_of_them.images, all_of_them.left_out) == (20, 0)
+    assert all_of_them.options["leaks"] == "keep"
+    assert [len(panel.points) for panel in (guarded, all_of_them)] == [2, 2]
+    assert {r["n"] for point in guarded.points for r in point.results} == {12}
 
 
 def test_a_target_of_nothing_new_is_refused(train: Any, shards: ShardSet, leaves: Any) -> None:

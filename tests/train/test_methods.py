@@ -7,16 +7,25 @@ import numpy as np
 import pytest
 from PIL import Image
 from shapes import LABELS, NUM_TRAIN, label_map, write_shapes
+from told import Told
 
 from granctl.errors import BadOptionError, NoCheckpointError, SpecError, TooFewImagesError
 from granctl.progress import Silent
 from granctl.shards.build.write import BuildSpec, build_shards
 from granctl.shards.index import ShardSet
 from granctl.train.labelling import label_images
+from granctl.train.predictions import read_predictions
 from granctl.train.shots import few_of_each_class
 from granctl.train.targets import Target
 from granctl.train.transfer import METHODS, transfer
-from granctl.train.transferspec import Method, TransferSpec, numbers_of, options_of, tries_of
+from granctl.train.transferspec import (
+    Method,
+    TransferSpec,
+    numbers_of,
+    options_of,
+    recipe_of_options,
+    tries_of,
+)
 from granctl.workspace import Workspace
 
 SMALL = {"shots": (1, 4), "draws": 2}
@@ -38,11 +47,11 @@ def run(train, leaves, tmp_path):
 def judge(tmp_path, shards, leaves):
     """`judge(method, run, **fields)` transfers to the four leaves."""
 
-    def call(method, run=None, labels=leaves, on=shards, place="workspace", **fields):
+    def call(method, run=None, labels=leaves, on=shards, place="workspace", told=None, **fields):
         target = Target(name="shapes@leaf", shards=on, labels=labels)
         given = {"target": target, "method": method, "run": run, **OPTIONS.get(method, {})}
         spec = TransferSpec(**given | fields)
-        return transfer(Workspace(tmp_path / place), spec, None, Silent())
+        return transfer(Workspace(tmp_path / place), spec, None, told or Silent())
 
     return call
 
@@ -242,6 +251,97 @@ def test_a_class_without_training_images_is_not_scored(run, judge, tmp_path):
     for method in ("knn", "linear", "fewshot"):
         found = judge(method, run, on=on).details
         assert (found["num_classes"], found["n"]) == (3, 15), method
+
+
+def test_whether_classes_exclude_each_other_is_no_matter_of_the_draw(run, judge, shards):
+    """Of a target with images of several classes each class has its own probability, by any seed.
+
+    Also where the few images that are drawn have one class each.
+    """
+    whole = label_images(shards, "train", SEVERAL)
+    drawn = (whole.only(few_of_each_class(whole, 1, seed)) for seed in range(99))
+    seed = next(i for i, few in enumerate(drawn) if not few.multi_label)
+    for method, options in (
+        ("knn", {"k": 1}),
+        ("linear", {"steps": 3}),
+        ("finetune", {"steps": 1}),
+    ):
+        fields = {"labels": SEVERAL, "per_class": 1, "seed": seed, **options}
+        result = judge(method, run, **fields)
+        assert result.details["multi_label"], method
+        assert read_predictions(result.path.parent / "predictions.parquet").answers.sigmoid
+        spec = json.loads((result.path.parent / "spec.json").read_text())["spec"]
+        assert spec["several"], "what was made by a softmax is another result"
+
+
+def test_the_runs_own_head_is_the_same_whatever_the_labelled_images(run, judge):
+    """It learns from none: no part of its identity, none is missing, and it is said so."""
+    told = Told()
+    plain = judge("grouped", run)
+    again = judge("grouped", run, per_class=99, told=told)
+    assert (again.digest, again.made) == (plain.digest, False)
+    assert plain.details["per_class"] is None
+    assert any("--per-class has no use" in note for note in told.notes)
+
+
+def test_the_order_of_shots_and_lengths_means_nothing(run, judge):
+    """`--shots 4,1` finds the result of `--shots 1,4`, from a study's table, too."""
+    assert numbers_of("--shots", "4,1,4") == (1, 4)
+    assert options_of({"shots": [4, 1, 4]}) == {"shots": (1, 4)}
+    first = judge("fewshot", run)
+    again = judge("fewshot", run, shots=(4, 1))
+    assert (again.digest, again.made) == (first.digest, False)
+    assert [row["shots"] for row in first.details["shots"]] == [1, 4]
+
+
+def test_precision_is_part_of_what_a_result_is(run, judge, tiny):
+    """bfloat16 gives other numbers, so it is another result; auto says nothing, as before."""
+    plain = judge("knn", run, recipe=tiny())
+    half = judge("knn", run, recipe=tiny(precision="bfloat16"))
+    assert half.digest != plain.digest
+    assert half.details["computed"] == "cpu, bfloat16"
+    spec = json.loads((plain.path.parent / "spec.json").read_text())["spec"]
+    assert "precision" not in spec
+
+
+def test_what_happens_to_leaks_is_no_matter_of_a_training_from_scratch(judge, tiny):
+    """There is no pretraining that an image could have leaked from."""
+    first = judge("scratch", recipe=tiny(), steps=2)
+    again = judge("scratch", recipe=tiny(), steps=2, leaks="keep")
+    assert (again.digest, again.made) == (first.digest, False)
+
+
+@pytest.mark.parametrize(
+    ("method", "key", "mend"),
+    [
+        ("knn", "linear.optimizer.lr", "linear.resolution alone; its own values are --k"),
+        ("fewshot", "linear.steps", "its own values are --shots, --draws, --ridge"),
+        ("linear", "linear.augment.flip", "such as linear.steps=100"),
+        ("scratch", "finetune.steps", "such as scratch.steps=100"),
+        ("scratch", "epochs", "such as scratch.steps=100"),
+        ("finetune", "linear.steps", "such as finetune.steps=100"),
+    ],
+)
+def test_values_that_a_method_does_not_read_are_refused(run, method, key, mend):
+    """They would change nothing, in silence."""
+    with pytest.raises(BadOptionError, match=f"{key} is no value of --method {method}") as caught:
+        recipe_of_options(method, run, None, [f"{key}=1"], Silent())
+    assert mend in caught.value.hint
+
+
+def test_features_of_another_resolution_are_read_by_knn(run):
+    """The one value of the table `linear` that it has a use for."""
+    kept = recipe_of_options("knn", run, None, ["linear.resolution=16"], Silent())
+    assert kept.linear.resolution == 16
+
+
+def test_few_shot_answers_say_that_they_are_scores(run, judge):
+    """In the result and in the file; those of other methods are probabilities."""
+    for method, are_some in (("fewshot", False), ("knn", True)):
+        result = judge(method, run)
+        assert result.details["predictions"]["probabilities"] is are_some
+        kept = read_predictions(result.path.parent / "predictions.parquet")
+        assert kept.answers.probabilities is are_some
 
 
 def test_there_is_a_way_for_each_method():

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -19,7 +20,9 @@ from granctl.errors import (
 )
 from granctl.progress import Silent
 from granctl.shards.features import Features
+from granctl.shards.index import ShardSet
 from granctl.shards.read import ImageReader
+from granctl.study.reproduce import reproduce
 from granctl.train.decode import centred, decoded
 from granctl.train.embed import EmbedSpec, embed
 from granctl.train.public import PublicModel
@@ -119,6 +122,26 @@ def test_a_public_model_is_transferred_and_says_so(files, shards, leaves, tmp_pa
         dataclasses.replace(spec, run=tmp_path).check()
     with pytest.raises(BadOptionError, match=r"model\.name is no value"):
         model.recipe_with("linear", ["model.name=vit_b_16"])
+
+
+def test_the_precision_of_another_recipe_is_reproduced(files, shapes_folder, leaves, tmp_path):
+    """`--init X --recipe Y`: the name of Y stands in the result, and its precision in the spec."""
+    space = Workspace(tmp_path / "ws")
+    place = space.folder("shards") / "shapes"
+    shutil.copytree(shapes_folder, place)
+    leaves.write(space.place("label-map", "m", leaves.digest, ".parquet"))
+    model = public(files / "plain.pth")
+    other = dataclasses.replace(
+        model, base=dataclasses.replace(model.base, name="mine", precision="bfloat16")
+    )
+    target = Target(name="shapes@leaf", shards=ShardSet.open(place), labels=leaves)
+    spec = TransferSpec(target=target, method="knn", init=other, recipe=other.recipe, k=3)
+    made = transfer(space, spec, None, Silent())
+    assert (made.details["recipe"], made.details["computed"]) == ("mine", "cpu, bfloat16")
+    record = reproduce(space, made.path, "transfer", 0.0, Silent())
+    assert record["same"], record["differences"]
+    assert record["same_inputs"]
+    assert record["computed"] == ["cpu, bfloat16"] * 2
 
 
 def test_weights_that_do_not_fit_are_refused(files, tmp_path):
