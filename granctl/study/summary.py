@@ -174,10 +174,15 @@ def summarise(results: Sequence[Result]) -> tuple[Panel, ...]:
     for budget in alone.keys() - covered:
         groups[(*budget, "scratch", None, None, None, "{}")] = []
     panels = [
-        _panel(key, [*group, *public[(*key[:3], key[-1])]], alone[key[:2]])
+        _panel(key, [*group, *public[(*key[:3], key[-1])]], _of_recipe(alone[key[:2]], key[3]))
         for key, group in groups.items()
     ]
     return tuple(sorted(panels, key=_panel_order))
+
+
+def _of_recipe(alone: Sequence[Result], recipe: str | None) -> Sequence[Result]:
+    """Training on the target alone by a panel's recipe; all of it where none was by that one."""
+    return [r for r in alone if r.get("recipe") == recipe] or alone
 
 
 def _panel_order(panel: Panel) -> tuple[Any, ...]:

@@ -36,7 +36,19 @@ def cut_name(method: str, params: Mapping[str, Any]) -> str:
         name += f"-within-{params['within']}"
     elif "within" in params and params["within"] is None:
         name += "-free"
-    return name
+    part = params.get("part")
+    return name if part is None else f"{name}-{part_name(part['classes'], part['images'])}"
+
+
+def part_name(classes: int | None, images: int | None) -> str:
+    """What a part of a cut is called behind its name.
+
+    Example:
+        >>> part_name(5, 4000), part_name(None, 4000)
+        ('5-classes-4000-images', '4000-images')
+    """
+    parts = {"classes": classes, "images": images}
+    return "-".join(f"{num}-{noun}" for noun, num in parts.items() if num is not None)
 
 
 def _main(method: str, params: Mapping[str, Any]) -> str:
