@@ -104,6 +104,8 @@ def t_quantile(df: int, two_sided: float = 0.95) -> float:
         4.3027
     """
     low, high = 0.0, 13.0  # t(0.975, 1) is 12.7
+    while _t_two_sided(high, df) < two_sided:
+        high *= 2
     while high - low > 1e-11:
         middle = (low + high) / 2
         low, high = (middle, high) if _t_two_sided(middle, df) < two_sided else (low, middle)
