@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from granctl.study import statistics, summary
 from granctl.study.apart import bootstrap
 from granctl.study.statistics import parabola, unbeaten
 
 X = np.log10(np.array([2.0, 8, 32, 128, 512]))
 STUDIES = 1_000
 """The standard error of a share of 5 % is 0.7 %."""
+
+
+@pytest.fixture(autouse=True)
+def quantiles_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Student's quantiles are bisected; a thousand studies need the same few."""
+    quantile = cache(summary.t_quantile)
+    for module in (summary, statistics):
+        monkeypatch.setattr(module, "t_quantile", quantile)
 
 
 def studies(
@@ -72,7 +83,7 @@ def test_a_clear_best_source_stands_alone() -> None:
     assert np.mean([unbeaten(s).sum() for s in studies(curve, 5)]) < 1.2
 
 
-@pytest.mark.parametrize("seeds", [3, 5, 8, 12])
+@pytest.mark.parametrize("seeds", [3, 5, 8])
 def test_bootstrap_intervals_cover_what_so_few_seeds_can(seeds: int) -> None:
     """Near 95 % from about eight seeds; of few, what no interval in their range can exceed."""
     draws = np.random.default_rng(2).normal(0.01, 0.02, (300, seeds))
