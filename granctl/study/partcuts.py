@@ -22,7 +22,8 @@ def part_plan(spec: CutSpec) -> CutPlan:
     Of the classes that images have, `spec.classes` are drawn; of their images `spec.images` are
     taken, from each class (an image's first one) equally many as far as these last. Of one seed, a
     smaller number of images is a part of a larger one, and so are the classes. Images of the same
-    bytes are one.
+    bytes are one. A part with all classes has the method of its cut; one with fewer is no
+    granularity of the hierarchy any more, and has the method `part`.
 
     Raises:
         BadOptionError: there are not so many classes or images.
@@ -32,7 +33,9 @@ def part_plan(spec: CutSpec) -> CutPlan:
         raise ValueError("spec.check() does not let them be missing")
     base = Given.read(spec.part_of, "--part-of")
     shards = ShardSet.open(spec.shards)
+    method = base.label_map.method
     part = {"classes": spec.classes, "images": spec.images, "seed": spec.seed, "split": SPLIT}
+    part["method"] = method
 
     def compute(fields: Fields) -> LabelMap:
         keys = Keys.of_images(shards)
@@ -50,7 +53,7 @@ def part_plan(spec: CutSpec) -> CutPlan:
         )
 
     return CutPlan(
-        method=base.label_map.method,
+        method=method if spec.classes is None else "part",
         params={**base.label_map.params, "part": part},
         inputs={"part_of": base.label_map.digest, "shards": shards.digest},
         keyed_by="image",

@@ -29,6 +29,8 @@ def cut_name(method: str, params: Mapping[str, Any]) -> str:
         >>> cut_name("leaf", {})
         'leaf'
     """
+    part = params.get("part")
+    method = part["method"] if method == "part" and part is not None else method
     name = _main(method, params)
     if params.get("of") == "labels" and method == "kmeans":  # the others cluster labels only
         name += "-labels"
@@ -36,7 +38,6 @@ def cut_name(method: str, params: Mapping[str, Any]) -> str:
         name += f"-within-{params['within']}"
     elif "within" in params and params["within"] is None:
         name += "-free"
-    part = params.get("part")
     return name if part is None else f"{name}-{part_name(part['classes'], part['images'])}"
 
 

@@ -35,6 +35,7 @@ def test_images_are_shared_out_equally(clustered: dict[str, Path], tmp_path: Pat
     assert sizes(labels) == [10, 6]
     assert (labels.keyed_by, len(labels.labels)) == ("image", 18)
     assert labels.name.endswith("-16-images")
+    assert labels.method == LabelMap.read(clustered["within"]).method
 
 
 def test_a_smaller_budget_is_a_part_of_a_larger(clustered: dict[str, Path], tmp_path: Path) -> None:
@@ -50,7 +51,10 @@ def test_classes_are_drawn_by_the_seed(clustered: dict[str, Path], tmp_path: Pat
     """One of two classes, with as many images as both have in the other part."""
     drawn = {part(tmp_path, clustered, classes=1, seed=s).class_ids for s in range(8)}
     assert drawn == {(c,) for c in LabelMap.read(clustered["within"]).class_ids}
-    assert sizes(part(tmp_path, clustered, classes=1, images=5)) == [5]
+    labels = part(tmp_path, clustered, classes=1, images=5)
+    assert sizes(labels) == [5]
+    assert labels.method == "part", "the report keeps it out of the curve of the hierarchy"
+    assert labels.name == f"{LabelMap.read(clustered['within']).name}-1-classes-5-images"
 
 
 @pytest.mark.parametrize(
