@@ -97,6 +97,8 @@ def make_report(
     }
     if difficulty:
         spec["difficulty"] = plain(difficulty[0].spec)
+    if budgets := {r["digest"]: r["budget"] for r in results if "budget" in r}:
+        spec["budgets"] = budgets
     identity = digest(spec)
     folder = out.absolute() if out else workspace.place("report", "report", identity)
     details = _details(panels, folder, len(results))

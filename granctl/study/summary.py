@@ -81,7 +81,8 @@ class Panel:
     method: str
     per_class: int | None
     setting: Mapping[str, Any]
-    """recipe, images_seen (of pretraining) and steps (of the transfer), shared by its points."""
+    """recipe, images_seen (of pretraining, or in words what is equal in its place) and steps (of
+    the transfer), shared by its points."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Of the method, shared by its points: shots, k and so on."""
     points: tuple[Point, ...]
@@ -167,7 +168,8 @@ def summarise(results: Sequence[Result]) -> tuple[Panel, ...]:
         elif source["method"] == PUBLIC:
             public[(*budget, result["method"], options)].append(result)
         else:
-            pretrained = (source.get("recipe"), source.get("images_seen"))
+            # Sources of a study that share steps or compute may see different numbers of images.
+            pretrained = (source.get("recipe"), result.get("budget", source.get("images_seen")))
             setting = (*pretrained, result.get("steps"), options)
             groups[(*budget, result["method"], *setting)].append(result)
     for anchor in public.keys() - {(*key[:3], key[-1]) for key in groups}:

@@ -6,14 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_up_study import fake_result, write_result
 
 from granctl.errors import SpecError
+from granctl.files import write_json
 from granctl.progress import Silent
 from granctl.study.costs import costs_of
 from granctl.study.fair import fair_epochs
 from granctl.study.plantable import cost_notes, cost_table, plan_text
+from granctl.study.results import load_results
 from granctl.study.studyfile import load_study
 from granctl.study.studyplan import StudyPlan, plan_study
+from granctl.study.summary import summarise
 from granctl.train.recipe import load_recipe, recipe_text
 from granctl.train.runs import Run
 from granctl.train.sizes import recipe_size
@@ -247,3 +251,22 @@ def test_compute_of_what_only_timm_knows_is_refused(tmp_path: Path) -> None:
     found = costs(tmp_path, plan, 10.0)
     assert (found["flops"], found["disk"]["checkpoints"]) == (None, None)
     assert found["hours"] > 0
+
+
+@pytest.mark.parametrize(("equal", "curves"), [("compute", 1), ("steps", 1), ("epochs", 2)])
+def test_a_study_of_equal_compute_has_one_curve(tmp_path: Path, equal: str, curves: int) -> None:
+    """Given the study's folder, sources that see different numbers of images are compared."""
+    folder = tmp_path / "studies" / "mine-0"
+    write_json(folder / "spec.json", {"digest": "0", "spec": {"equal": equal}})
+    for i, (cut, seen) in enumerate({"leaf": 1200, "one-an-image": 700}.items()):
+        record = fake_result(cut=cut, method=cut)
+        record["source"]["images_seen"] = seen
+        path = write_result(tmp_path / "results", record)
+        write_json(folder / "cells" / f"{i}.json", {"kind": "result", "path": str(path)})
+    panels = summarise(load_results([folder]))
+    assert len(panels) == curves
+    shared = {p.setting["images_seen"] for p in panels}
+    assert shared == ({f"equal {equal}"} if curves == 1 else {1200, 700})
+    assert len(summarise(load_results([tmp_path / "results"]))) == 2, (
+        "nothing says that they belong together"
+    )
