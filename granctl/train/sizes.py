@@ -25,7 +25,7 @@ _BLOCKS = {
 _WIDE = ("resnet50", "resnet101")
 """Their blocks have three convolutions, and four times the channels at their end."""
 _VIT_SIZES = {"ti": (12, 192), "s": (12, 384), "b": (12, 768), "l": (24, 1024)}
-_NUMBERS_OF_OPTIMIZER = {"adamw": 2, "adam": 2, "sgd": 1}
+NUMBERS_OF_OPTIMIZER = {"adamw": 2, "adam": 2, "sgd": 1}
 """That are kept for each weight."""
 
 
@@ -105,7 +105,7 @@ def kept_bytes(recipe: Recipe, num_classes: int) -> int | None:
     size = recipe_size(recipe, num_classes)
     if size is None:
         return None
-    kept = _NUMBERS_OF_OPTIMIZER[recipe.optimizer.name]
+    kept = NUMBERS_OF_OPTIMIZER[recipe.optimizer.name]
     if recipe.optimizer.name == "sgd" and not recipe.optimizer.momentum:
         kept = 0
     copies = 1 + kept + (recipe.ema is not None)

@@ -49,7 +49,7 @@ def test_nothing_is_said_of_networks_that_only_timm_knows() -> None:
     assert size_of(Model(name="timm/resnet10t"), 3, 224, 10) is None
 
 
-@pytest.mark.parametrize("name", [n for n in recipe_names() if n != "resnet50-in21k-p"])
+@pytest.mark.parametrize("name", recipe_names())
 def test_checkpoints_are_as_large_as_with_torch(name: str) -> None:
     """The same bytes, but for the counters of batch norms (8 each)."""
     recipe = load_recipe(name)
