@@ -12,7 +12,7 @@ from granctl.study.ledger import STATES
 from granctl.study.studyplan import StudyPlan
 from granctl.study.table import NONE
 
-_WIDTH_OF_NAMES = 18
+_WIDTH_OF_NAMES = 16
 """So that 80 columns hold the numbers too."""
 Table = tuple[str, list[str], list[list[str]]]
 
