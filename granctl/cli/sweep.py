@@ -19,7 +19,12 @@ StudyFile = Annotated[
 ]
 Rate = Annotated[
     float | None,
-    typer.Option("--rate", help="Images a second of one device, to state hours.", min=0.001),
+    typer.Option(
+        "--rate",
+        help="Images a second that one device pretrains, to state hours.",
+        show_default="as timed, where the recipe was",
+        min=0.001,
+    ),
 ]
 
 

@@ -98,6 +98,12 @@ def cut(
     per_image: Annotated[
         bool, typer.Option("--per-image", help="Class the images of --shards, not the labels.")
     ] = False,
+    part_of: Annotated[
+        Path | None, typer.Option(help="Label map of which --classes or --images are taken.")
+    ] = None,
+    num_images: Annotated[
+        int | None, typer.Option("--images", help="Images of --part-of, equally from its classes.")
+    ] = None,
     within: Annotated[
         Path | None,
         typer.Option(help="Label map whose classes no cluster or random class crosses."),
@@ -118,16 +124,16 @@ def cut(
     from granctl.study import cuts, cutspec
 
     session = Session(workspace, as_json=json, quiet=quiet)
-    if per_image:
+    if per_image or part_of:
         shards = session.given_or_newest(shards, "shards")
     if cluster in cutspec.CLUSTERS:
         features = session.given_or_newest(features, "features")
     way = {"depth": depth, "level": level, "classes": classes, "nodes": nodes, "like": like}
-    tree = {"policy": policy, "shallow": shallow, "list": list_, "taxonomy": taxonomy}
+    tree = {"policy": policy, "shallow": shallow, "list": list_, "taxonomy": taxonomy, "by": by}
     images = {"within": within, "shards": shards, "features": features, "counts": counts}
-    given = {**way, **tree, **images, "min_images": min_images, "by": by, "seed": seed}
+    part = {"part_of": part_of, "images": num_images, "min_images": min_images, "seed": seed}
     flags = {"random": random, "balanced": balanced, "per_image": per_image}
-    spec = cutspec.CutSpec.from_options(given, cluster=cluster, **flags)
+    spec = cutspec.CutSpec.from_options(way | tree | images | part, cluster=cluster, **flags)
     session.emit(cuts.make_cut(session.workspace, spec, out, session.progress))
 
 

@@ -98,6 +98,10 @@ def _plan_with_images(spec: CutSpec, taxonomy: Taxonomy, progress: Progress) -> 
     from granctl.study.clustercuts import cluster_plan
     from granctl.study.controlcuts import each_image_plan, random_plan
 
+    if spec.method == "part":
+        from granctl.study.partcuts import part_plan
+
+        return part_plan(spec)
     if spec.method == "random":
         return random_plan(spec, taxonomy)
     if spec.method == "per-image":

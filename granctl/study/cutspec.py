@@ -25,6 +25,7 @@ Method = Literal[
     "ward",
     "average",
     "per-image",
+    "part",
 ]
 By = Literal["images", "labels"]
 _NEEDS: dict[Method, tuple[str, ...]] = {
@@ -39,6 +40,7 @@ _NEEDS: dict[Method, tuple[str, ...]] = {
     "ward": ("classes", "features"),
     "average": ("classes", "features"),
     "per-image": ("shards",),
+    "part": ("part_of", "shards"),
 }
 _MAY: dict[Method, tuple[str, ...]] = {
     "depth": ("policy", "shallow", "list", "counts", "shards"),
@@ -52,6 +54,7 @@ _MAY: dict[Method, tuple[str, ...]] = {
     "ward": ("within", "list"),
     "average": ("within", "list"),
     "per-image": (),
+    "part": ("classes", "images"),
 }
 
 
@@ -90,6 +93,10 @@ class CutSpec:
     many images a label has."""
     features: Path | None = None
     """What `granctl embed` made of that split."""
+    part_of: Path | None = None
+    """A label map of which `classes` are taken, at random, or `images` in equal shares."""
+    images: int | None = None
+    """Training images of a part, in all."""
     seed: int = 0
     taxonomy: Path | None = None
     """None: the embedded WordNet 3.0."""
@@ -113,13 +120,16 @@ class CutSpec:
             if getattr(self, name) is not None:
                 option, problem = option_of(name), f"it has no meaning for a cut by {self.method}"
                 raise BadOptionError(option, problem, f"leave {option} out")
-        for name, least in (("depth", 0), ("level", 0), ("min_images", 1)):
+        for name, least in (("depth", 0), ("level", 0), ("min_images", 1), ("images", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
                 problem = f"{value} is below {least}"
                 raise BadOptionError(option_of(name), problem, f"{least} is the least")
         if self.method == "random":
             _check_random(self)
+        if self.method == "part" and self.classes is None and self.images is None:
+            problem = "nothing says which part"
+            raise BadOptionError("--part-of", problem, "add --classes N, --images N, or both")
 
     @classmethod
     def from_options(
@@ -142,6 +152,7 @@ class CutSpec:
         alone: tuple[Method, ...] = ("depth", "level", "min-images", "nodes")
         asked += [(f"--{m}", m) for m in alone if options.get(m.replace("-", "_")) is not None]
         asked += [("--random", "random")] if random else []
+        asked += [("--part-of", "part")] if options.get("part_of") is not None else []
         if cluster is not None:
             _check_choice("cluster", cluster, CLUSTERS)
             asked.append(("--cluster", cast(Cluster, cluster)))
@@ -156,7 +167,7 @@ class CutSpec:
             given = " and ".join(name for name, _ in asked)
             problem = "they contradict each other" if asked else "nothing says how to cut"
             hint = "give one of --depth D, --level K, --classes N, --min-images M, --nodes FILE,"
-            hint += " --random, --cluster kmeans, --per-image"
+            hint += " --random, --cluster kmeans, --per-image, --part-of CUT"
             raise BadOptionError(given or "tree cut", problem, hint)
         method = asked[0][1]
         if per_image and method not in ("random", "kmeans", "per-image"):

@@ -25,7 +25,8 @@ class PanelKey(NamedTuple):
     leaks: str | None = None
     """None: the default, or nothing is known of a pretraining."""
     recipe: str | None = None
-    images_seen: int | None = None
+    images_seen: int | str | None = None
+    """Of pretraining; or in words what is equal in its place."""
     steps: int | None = None
 
     @property
@@ -58,7 +59,8 @@ def key_of(result: Result) -> PanelKey:
         scope=scope_of(result),
         leaks=None if leaks == "checksum" else leaks,
         recipe=source.get("recipe"),
-        images_seen=source.get("images_seen"),
+        # Sources of a study that share steps or compute may see different numbers of images.
+        images_seen=result.get("budget", source.get("images_seen")),
         steps=result.get("steps"),
     )
 

@@ -14,6 +14,7 @@ from granctl.study import difficultyview as hard
 from granctl.study.answer import answer
 from granctl.study.cutmaps import Cut, find_cuts, forests_of
 from granctl.study.difficulty import DifficultyPanel, DifficultySpec, by_difficulty
+from granctl.study.evidence import statistics_record
 from granctl.study.figures import draw_curves, panel_title
 from granctl.study.lineage import lineage
 from granctl.study.page import all_assets, page
@@ -99,6 +100,8 @@ def make_report(
     }
     if difficulty:
         spec["difficulty"] = plain(difficulty[0].spec)
+    if budgets := {r["digest"]: r["budget"] for r in results if "budget" in r}:
+        spec["budgets"] = budgets
     identity = digest(spec)
     folder = out.absolute() if out else workspace.place("report", "report", identity)
     details = _details(panels, folder, len(results))
@@ -120,6 +123,7 @@ def _details(panels: Sequence[Panel], folder: Path, num_results: int) -> dict[st
         "targets": list(dict.fromkeys(p.target for p in panels)),
         "answers": [answer(p) for p in panels],
         "verdicts": [verdicts(p) for p in panels],
+        "statistics": [statistics_record(p) for p in panels],
         "results": num_results,
         "rows": records(panels),
     }

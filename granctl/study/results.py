@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from granctl.errors import MissingInputError, NotAResultError, NothingToUseError
 from granctl.files import read_json
-from granctl.workspace import MANIFEST_NAME, Workspace
+from granctl.workspace import MANIFEST_NAME, SPEC_NAME, Workspace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +38,8 @@ def load_results(source: Workspace | Sequence[Path]) -> list[dict[str, Any]]:
     """Every whole result of a workspace, or of the given files and folders, each once.
 
     A path may be a result.json, the folder of one result, a folder of such folders, or the folder
-    of a study. The order is that of the paths; within a folder, by name.
+    of a study. The order is that of the paths; within a folder, by name. Results of a study whose
+    sources share steps or compute, and not the images that they see, have a `budget` that says so.
 
     Raises:
         MissingInputError: a path does not exist or holds no result.
@@ -52,9 +53,10 @@ def load_results(source: Workspace | Sequence[Path]) -> list[dict[str, Any]]:
             raise NothingToUseError("result", source.root, "granctl transfer")
     else:
         paths = [found for path in source for found in _results_at(path)]
+    budgets = {} if isinstance(source, Workspace) else _budgets(source)
     by_digest: dict[str, dict[str, Any]] = {}
     for path in paths:
-        record = _checked(path, read_json(path))
+        record = {**_checked(path, read_json(path)), **budgets.get(path, {})}
         by_digest.setdefault(record["digest"], record)
     return list(by_digest.values())
 
@@ -105,6 +107,18 @@ def _of_study(folder: Path) -> list[Path]:
     records = [read_json(path) for path in sorted((folder / "cells").glob("*.json"))]
     paths = [Path(r["path"]) for r in records if r.get("kind") == "result"]
     return [path for path in paths if (path.parent / MANIFEST_NAME).is_file()]
+
+
+def _budgets(folders: Sequence[Path]) -> dict[Path, dict[str, str]]:
+    """What the sources of a study share instead of images seen, for each of its results."""
+    found: dict[Path, dict[str, str]] = {}
+    for folder in folders:
+        spec = folder / SPEC_NAME
+        asked = read_json(spec)["spec"] if spec.is_file() else {}
+        if asked.get("equal") in ("steps", "compute"):
+            budget = {"budget": f"equal {asked['equal']}"}
+            found |= dict.fromkeys(_of_study(folder), budget)
+    return found
 
 
 def _checked(path: Path, record: dict[str, Any]) -> dict[str, Any]:

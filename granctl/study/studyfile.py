@@ -27,87 +27,19 @@ from granctl import spec
 from granctl.errors import OutputExistsError, UnknownStudyError
 from granctl.files import write_bytes
 from granctl.provenance import digest, plain
+from granctl.shards.build.budget import Share
+from granctl.study.studytables import LISTS, CutTable, Stated, TaxonomyTable
 from granctl.train.transferspec import Method
 
 SCHEMA = 1
 STUDIES = Path(__file__).parent.parent / "studies"
 _RANGE = re.compile(r"(\d+)\.\.(\d+)(?:\*(\d+))?")
-_LISTS = ("depth", "level", "classes", "min_images")
-"""Keys of a [[cut]] of which each value is a cut."""
 SEED_OF_FEATURES = 1000
 """Of the runs whose features are clustered: none of a study's, so no run meets its own."""
 
-Scratch = Literal["none", "same-steps", "same-images"]
-Equal = Literal["epochs", "steps"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class CutTable:
-    """One [[cut]]: the options of `granctl tree cut`, where a list or a range makes several cuts.
-
-    `within`, `like` and `features` name other cuts of the study, or files.
-    """
-
-    name: str | None = None
-    """Of the cuts, in the study; several cuts add their number. None: after the cut."""
-    depth: tuple[int, ...] | None = None
-    level: tuple[int, ...] | None = None
-    classes: tuple[int, ...] | None = None
-    min_images: tuple[int, ...] | None = None
-    balanced: bool = False
-    nodes: str | None = None
-    cluster: Literal["kmeans", "ward", "average"] | None = None
-    features: str | None = None
-    """A cut: a run pretrained on it, of a seed that the study does not use, is embedded; or the
-    file that `granctl embed` made."""
-    within: str | None = None
-    random: bool = False
-    like: str | None = None
-    per_image: bool = False
-    """Clusters and random classes of single images; alone: every image its own class."""
-    by: Literal["images", "labels"] | None = None
-    policy: str | None = None
-    shallow: str | None = None
-    draws: Literal["one", "each-seed"] = "one"
-    """Random and clustered maps: one for all seeds, or another for each."""
-    images: int | None = None
-    """Pretraining images of these cuts; None: the study's."""
-    pretrain: bool = True
-    """False: only a target, or what other cuts name."""
-
-    def faults(self) -> list[str]:
-        """What the types cannot say."""
-        many = [key for key in _LISTS if (value := getattr(self, key)) and len(value) > 1]
-        found = [f"{' and '.join(many)}: only one of them can be a list"] if len(many) > 1 else []
-        ways = [k for k in ("depth", "level", "min_images", "nodes") if getattr(self, k)]
-        ways += ["cluster"] if self.cluster else []
-        ways += ["random"] if self.random else []
-        if not ways:
-            ways += ["classes"] if self.classes else ["per_image"] if self.per_image else []
-        if len(ways) != 1:
-            what = f"{' and '.join(ways)} contradict each other" if ways else "says no way to cut"
-            found.append(
-                f"{what}: give one of depth, level, classes, min_images, nodes, cluster,"
-                " random, per_image"
-            )
-        if self.cluster and not self.features:
-            found.append('features: missing; name a cut, such as features = "leaf"')
-        return found
-
-
-@dataclass(frozen=True, kw_only=True)
-class TaxonomyTable:
-    """Where the hierarchy is, when it is not the embedded WordNet; as `granctl tree import`."""
-
-    form: Literal["table", "edges", "folders", "json"]
-    path: str
-    columns: str | None = None
-    id: str | None = None
-    """Table: the column of the label's id."""
-    ids: Literal["path", "name"] = "path"
-    """Folders: what a label's id is."""
-    ranks: str | None = None
-    root: str | None = None
+Scratch = Literal["none", "same-steps", "same-images", "same-compute"]
+Equal = Literal["epochs", "images", "steps", "compute"]
+Control = Literal["random", "shuffled", "one-an-image"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,12 +57,17 @@ class Study:
     taxonomy: TaxonomyTable | None = None
     label_list: str | None = None
     """The label list that is cut; None: the taxonomy's own, or 21843."""
-    recipe: str
+    recipe: tuple[str, ...]
+    """One, or several: another is another setting of every source, seed and target."""
     set: dict = field(default_factory=dict)  # type: ignore[type-arg]
     """Keys of the recipe that differ: epochs = 10, optimizer.lr = 0.1."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """A number n means 0 to n - 1. The same seeds serve every source, so results are paired."""
     cut: tuple[CutTable, ...]
+    controls: tuple[Control, ...] = ()
+    """Further cuts. random: classes of the sizes of every cut of the tree that is pretrained on,
+    each image in any of them; shuffled: the same with the images of a label together; one-an-image:
+    every image a class. The draws are another for each seed."""
     targets: tuple[str, ...]
     """NAME[@CUT] as `granctl transfer --target` takes it; `source@CUT` is the study's own shards
     under a cut of the study."""
@@ -145,12 +82,18 @@ class Study:
     """Of a transfer; None: the recipe's."""
     images: int | None = None
     """Pretraining images of every source; None: all."""
+    share: Share = "proportional"
+    """How `images` are chosen: as they occur, or equally from the classes of each source, so that
+    N images are classes x images a class."""
     equal: Equal = "epochs"
-    """What sources of different numbers of images share: epochs, or optimizer steps (the epochs of
-    the smaller ones are raised to the nearest whole number)."""
+    """What sources share that differ in images or classes: epochs; images (no source may have a
+    number of its own); optimizer steps (the epochs of the smaller ones are raised to the nearest
+    whole number); or compute (epochs such that the operations of network and head are the same)."""
     scratch: Scratch = "same-steps"
-    """Training on the targets alone: not at all, for the steps of a transfer, or for as many
-    images as pretraining and transfer see together."""
+    """Training on the targets alone: not at all, for the steps of a transfer, for as many
+    images as pretraining and transfer see together, or for as many operations as they take."""
+    stated: Stated | None = None
+    """What the source holds, for costs where it is not here; no part of the identity."""
 
     folder: str = ""
     """Where the file lies; no part of the identity."""
@@ -164,15 +107,53 @@ class Study:
             found.append(f"seeds: {SEED_OF_FEATURES} belongs to the runs that features come from")
         if "scratch" in self.methods:
             found.append('methods: scratch has a key of its own: scratch = "same-steps"')
-        some = ("cut", "targets", "methods", "per_class")
-        return found + [
-            f"{key}: at least one was expected" for key in some if not getattr(self, key)
-        ]
+        some = ("cut", "targets", "methods", "per_class", "recipe")
+        found += [f"{key}: at least one was expected" for key in some if not getattr(self, key)]
+        for key in ("recipe", "controls", "targets", "methods", "per_class"):
+            values = getattr(self, key)
+            found += [f"{key}: {v} twice" for v in dict.fromkeys(values) if values.count(v) > 1]
+        for key in ("images", "steps"):
+            value = getattr(self, key)
+            found += [f"{key}: {value} is below 1"] if value is not None and value < 1 else []
+        return found + self._faults_of_budgets()
+
+    def _faults_of_budgets(self) -> list[str]:
+        """Budgets that contradict each other."""
+        own = any(table.images and not table.part_of for table in self.cut)
+        found = []
+        if self.images is None:
+            if self.share == "equal":
+                found.append("share: equal shares want images = N for the whole study")
+            if self.equal == "steps" and own:
+                found.append("equal: steps want images = N for the whole study")
+            if self.scratch in ("same-images", "same-compute"):
+                found.append(f"scratch: {self.scratch} wants images = N for the whole study")
+        if self.equal == "images" and own:
+            found.append("equal: images, but a [[cut]] has images of its own; leave one out")
+        if self.share == "equal" and own:
+            found.append(
+                "share: a [[cut]] with images of its own is chosen as they occur; write"
+                " part_of = CUT, images = N for one that is shared out equally"
+            )
+        return found
 
     @property
     def digest(self) -> str:
-        """Identity of what is asked; neither the sentence nor the file's place is in it."""
+        """Identity of what is asked; neither the sentence nor the file's place is in it.
+
+        Nor are keys that came later, where they are left out: a file keeps its digest.
+        """
         asked = {**plain(self), "about": None, "folder": None}
+        del asked["stated"]
+        if len(self.recipe) == 1:
+            asked["recipe"] = self.recipe[0]
+        if not self.controls:
+            del asked["controls"]
+        if self.share == "proportional":
+            del asked["share"]
+        asked["cut"] = [
+            {k: v for k, v in cut.items() if k != "part_of" or v} for cut in asked["cut"]
+        ]
         return digest({"kind": "study", "schema": SCHEMA, **asked})
 
     def beside(self, text: str) -> str:
@@ -219,7 +200,9 @@ def study_sentences() -> dict[str, str]:
 
 
 def copy_study(name_or_path: str, out: Path | None) -> Path:
-    """Copies a study's file, comments and all; returns the new file.
+    """Copies a study's file, comments and all, and what lies beside it; returns the new file.
+
+    Beside a study NAME.toml that comes with granctl lie files that it names, called NAME.WHAT.txt.
 
     Raises:
         UnknownStudyError: no study has that name, and no file.
@@ -227,10 +210,13 @@ def copy_study(name_or_path: str, out: Path | None) -> Path:
     """
     source = study_path(name_or_path)
     path = (out or Path(source.name)).absolute()
-    content = source.read_bytes()
-    if path.exists() and (not path.is_file() or path.read_bytes() != content):
-        raise OutputExistsError(path, "a file that differs")
-    write_bytes(path, content)
+    beside = sorted(STUDIES.glob(f"{source.stem}.*.txt")) if source.parent == STUDIES else []
+    copies = [(source, path), *((file, path.parent / file.name) for file in beside)]
+    for old, new in copies:
+        if new.exists() and (not new.is_file() or new.read_bytes() != old.read_bytes()):
+            raise OutputExistsError(new, "a file that differs")
+    for old, new in reversed(copies):
+        write_bytes(new, old.read_bytes())
     return path
 
 
@@ -250,12 +236,12 @@ def _with_lists(table: Mapping[str, Any]) -> dict[str, Any]:
     found = dict(table)
     if type(found.get("seeds")) is int:
         found["seeds"] = list(range(found["seeds"]))
-    for key in ("targets", "methods", "per_class", "seeds"):
+    for key in ("targets", "methods", "per_class", "seeds", "recipe", "controls"):
         if key in found:
             found[key] = _many(found[key])
     if isinstance(found.get("cut"), list):
         found["cut"] = [
-            {k: _many(v) if k in _LISTS else v for k, v in cut.items()}
+            {k: _many(v) if k in LISTS else v for k, v in cut.items()}
             if isinstance(cut, Mapping)
             else cut
             for cut in found["cut"]

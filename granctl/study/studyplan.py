@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -17,34 +17,31 @@ from granctl.errors import SpecError, near
 from granctl.study import work
 from granctl.study.cells import Cell
 from granctl.study.cutspec import CutSpec
-from granctl.study.studyfile import SEED_OF_FEATURES, CutTable, Study, flat
+from granctl.study.fair import alone_steps
+from granctl.study.sourcecuts import REFERS, SourceCut, cuts_of, part_of, reads_images
+from granctl.study.studyfile import SEED_OF_FEATURES, Study, flat
 from granctl.train.recipe import Recipe, load_recipe
 from granctl.train.transferspec import TRAINS, Method, options_of, takes
-from granctl.tree.cutname import cut_name
 
 STAGES = ("taxonomy", "shards", "cut", "pretrain", "embed", "transfer")
 _SOURCE = "source"
-_LISTS = ("depth", "level", "classes", "min_images")
-_REFERS = ("within", "like", "features")
 
 
-@dataclass(frozen=True, kw_only=True)
-class SourceCut:
-    """One cut of a study: a label space to pretrain on, to transfer to, or to refer to."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Training:
+    """What a cell that trains is of."""
 
-    name: str
-    table: CutTable
-    spec: CutSpec
-    """`within`, `like`, `features`, `shards` and `taxonomy` are filled in when the cell runs."""
-
-    @property
-    def per_seed(self) -> bool:
-        """Whether each seed has a map of its own."""
-        return self.table.draws == "each-seed"
-
-    def cell(self, seed: int) -> str:
-        """The name of the cell that makes the map for a seed."""
-        return f"cut.{self.name}.s{seed}" if self.per_seed else f"cut.{self.name}"
+    cut: str
+    """Of a pretraining, what the report calls it; empty for training on a target alone."""
+    of: str = ""
+    """The cut of the study; with equal shares of images `cut` is a part of it."""
+    recipe: Recipe
+    images: int | None = None
+    """Of a pretraining; None: all that have a class."""
+    of_part: bool = False
+    """Whether these are not all of the source's, and only the data will tell how many."""
+    reference: int | None = None
+    """Of a pretraining of equal compute: images of the study; None: all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +49,16 @@ class StudyPlan:
     """The cells of a study, those that are needed first."""
 
     study: Study
-    recipe: Recipe
+    recipes: tuple[Recipe, ...]
     cuts: tuple[SourceCut, ...]
     cells: tuple[Cell, ...]
+    trainings: Mapping[str, Training]
+    """By the name of the cell, of pretrainings and transfers."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """The first; it makes the features that are clustered."""
+        return self.recipes[0]
 
     def of_stage(self, stage: str) -> list[Cell]:
         """The cells of one stage."""
@@ -69,108 +73,87 @@ def plan_study(study: Study) -> StudyPlan:
         UnknownRecipeError: there is no such recipe.
         BadOptionError: a cut that cannot be.
     """
-    recipe = load_recipe(study.beside(study.recipe), flat(study.set))
-    cuts = tuple(_cuts(study))
-    maker = _Maker(study, recipe, {cut.name: cut for cut in cuts})
+    recipes = tuple(load_recipe(study.beside(r), flat(study.set)) for r in study.recipe)
+    cuts = tuple(cuts_of(study))
+    maker = _Maker(study, recipes, cuts)
     if faults := maker.faults():
         raise SpecError(f"study {study.name}", faults)
     for seed in study.seeds:
-        for cut in cuts:
-            if cut.table.pretrain:
-                maker.transfers(cut, seed)
-        maker.scratch(seed)
-    return StudyPlan(study=study, recipe=recipe, cuts=cuts, cells=tuple(maker.cells.values()))
-
-
-def _cuts(study: Study) -> Iterator[SourceCut]:
-    for table in study.cut:
-        many = next((k for k in _LISTS if getattr(table, k)), None)
-        for value in getattr(table, many) if many else (None,):
-            spec = _spec(study, table, {many: value} if many else {})
-            name = _name(table, spec)
-            if table.name is not None:
-                alone = many is None or len(getattr(table, many)) == 1
-                name = table.name if alone else f"{table.name}-{value}"
-            yield SourceCut(name=name, table=table, spec=spec)
-
-
-def _spec(study: Study, table: CutTable, chosen: Mapping[str, Any]) -> CutSpec:
-    """The cut, with stand-ins where other cells' paths will be, so that it can be checked now."""
-    stand_in = Path("made-by-the-study")
-    options = {
-        "policy": table.policy,
-        "shallow": table.shallow,
-        "by": table.by,
-        "list": study.beside(study.label_list) if study.label_list else None,
-        "nodes": Path(study.beside(table.nodes)) if table.nodes else None,
-        **{key: stand_in if getattr(table, key) else None for key in _REFERS},
-        "shards": stand_in if _of_images(table) else None,
-        **chosen,
-    }
-    if _of_images(table) or table.like or table.within:
-        options["list"] = None  # the labels are those of the images, or of the other map
-    return CutSpec.from_options(
-        {k: v for k, v in options.items() if v is not None},
-        random=table.random,
-        cluster=table.cluster,
-        balanced=table.balanced,
-        per_image=table.per_image,
+        for recipe in recipes:
+            for cut in cuts:
+                if cut.table.pretrain:
+                    maker.transfers(cut, recipe, seed)
+            maker.scratch(recipe, seed)
+    return StudyPlan(
+        study=study,
+        recipes=recipes,
+        cuts=cuts,
+        cells=tuple(maker.cells.values()),
+        trainings=maker.trainings,
     )
-
-
-def _of_images(table: CutTable) -> bool:
-    """Whether the cut reads the shards: it classes single images, or weighs labels by them."""
-    return table.per_image or table.by == "images" or bool(table.min_images)
-
-
-def _name(table: CutTable, spec: CutSpec) -> str:
-    params: dict[str, Any] = dataclasses.asdict(spec)
-    params["of"] = None if table.per_image else "labels"
-    params["within"] = table.within
-    if table.like is not None:
-        params["like"] = table.like
-    else:
-        del params["like"]
-    if not (table.cluster or (table.random and table.within)):
-        del params["within"]
-    method = "leaf" if spec.method == "level" and not spec.level else spec.method
-    return cut_name(method, params)
 
 
 class _Maker:
     """Adds each cell once, after those that it needs."""
 
-    def __init__(self, study: Study, recipe: Recipe, cuts: Mapping[str, SourceCut]) -> None:
-        self.study, self.recipe, self.cuts = study, recipe, cuts
+    def __init__(
+        self, study: Study, recipes: tuple[Recipe, ...], cuts: tuple[SourceCut, ...]
+    ) -> None:
+        self.study, self.recipes = study, recipes
+        self.names = [cut.name for cut in cuts]
+        self.cuts = {cut.name: cut for cut in cuts}
         self.cells: dict[str, Cell] = {}
+        self.trainings: dict[str, Training] = {}
 
     def faults(self) -> list[str]:
         """Names that are twice there, or mean nothing."""
-        names = [cut.name for cut in _cuts(self.study)]
+        names = self.names
         found = [
             f"cut {name}: twice; give one of them another name = ..."
             for name in dict.fromkeys(n for n in names if names.count(n) > 1)
         ]
         known = list(self.cuts)
         for cut in self.cuts.values():
-            for key in _REFERS:
+            for key in REFERS:
                 text = getattr(cut.table, key)
                 if text and text not in known and not Path(self.study.beside(text)).is_file():
                     found.append(f"cut {cut.name}: {key} = {text!r} {_no_cut(text, known)}")
+                one = text in known and self.cuts[text].per_seed and not cut.per_seed
+                if one and key != "features":
+                    found.append(
+                        f"cut {cut.name}: {text} is another for each seed, so this one must be;"
+                        ' write draws = "each-seed"'
+                    )
         for target in self.study.targets:
             name, _, cut_name_ = target.partition("@")
             if name == _SOURCE and cut_name_ and cut_name_ not in known:
                 found.append(f"targets: {target!r} {_no_cut(cut_name_, known)}")
             if name == _SOURCE and not cut_name_:
                 found.append(f"targets: {target!r} names no cut; such as source@{known[0]}")
-        own = any(cut.table.images for cut in self.cuts.values())
+        recipes = [recipe.name for recipe in self.recipes]
+        found += [
+            f"recipe: two are called {name}; rename a file"
+            for name in dict.fromkeys(n for n in recipes if recipes.count(n) > 1)
+        ]
+        found += self._unsized()
+        stated = self.study.stated.classes if self.study.stated else {}
+        found += [f"stated.classes: {n!r} {_no_cut(n, known)}" for n in stated if n not in known]
         try:
             options_of(self.study.options)
         except SpecError as error:
             found.append(error.message)
-        if self.study.equal == "steps" and own and not self.study.images:
-            found.append("equal: steps want images = N for the whole study")
         return found + self._circles()
+
+    def _unsized(self) -> list[str]:
+        """Budgets in operations of networks whose operations only timm knows."""
+        keys = {"equal": self.study.equal, "scratch": self.study.scratch}
+        return [
+            f"{key}: {value}, but what an image costs is not known of {recipe.model.name}; take"
+            " another value"
+            for recipe in self.recipes
+            for key, value in keys.items()
+            if value in ("compute", "same-compute") and recipe.model.is_timm
+        ]
 
     def _circles(self) -> list[str]:
         found = []
@@ -179,14 +162,15 @@ class _Maker:
             while name in self.cuts and name not in seen:
                 seen.append(name)
                 table = self.cuts[name].table
-                name = next((t for k in _REFERS if (t := getattr(table, k)) in self.cuts), "")
+                name = next((t for k in REFERS if (t := getattr(table, k)) in self.cuts), "")
             if name in seen:
                 found.append(f"cut {cut.name}: it is made from itself, by {' and '.join(seen)}")
         return found
 
-    def transfers(self, cut: SourceCut, seed: int) -> None:
+    def transfers(self, cut: SourceCut, recipe: Recipe, seed: int) -> None:
         """A pretraining, and its transfer to every target by every method and budget."""
-        run = self.pretraining(cut, seed)
+        run = self.pretraining(cut, recipe, seed)
+        of = self.trainings[run]
         for target in self.study.targets:
             for method in self.study.methods:
                 for per_class in self.study.per_class:
@@ -194,29 +178,31 @@ class _Maker:
                     says = method in TRAINS and not options.get("lengths")
                     params: dict[str, Any] = {"method": method, "recipe": None, "options": options}
                     params["steps"] = self.study.steps if says else None
-                    name = f"{cut.name}.s{seed}.{_goal(target, method, per_class)}"
-                    self._measure(name, target, per_class, seed, params, {"run": run})
+                    name = f"{self._place(cut.name, recipe, seed)}"
+                    name += f".{_goal(target, method, per_class)}"
+                    self._measure(name, target, per_class, seed, params, {"run": run}, of)
 
-    def scratch(self, seed: int) -> None:
+    def scratch(self, recipe: Recipe, seed: int) -> None:
         """Training on every target alone."""
         if self.study.scratch == "none":
             return
+        options = self._options("scratch")
+        if self.study.scratch != "same-steps":
+            options.pop("lengths", None)
+        steps = None if options.get("lengths") else alone_steps(self.study, recipe)
         for target in self.study.targets:
             for per_class in self.study.per_class:
-                params = {"method": "scratch", "recipe": self.recipe, "steps": self._alone_steps()}
-                name = f"scratch.s{seed}.{_goal(target, 'scratch', per_class)}"
-                self._measure(name, target, per_class, seed, params, {})
+                params = {"method": "scratch", "recipe": recipe, "steps": steps}
+                params |= {"options": options} if options else {}
+                name = f"{self._place('scratch', recipe, seed)}"
+                name += f".{_goal(target, 'scratch', per_class)}"
+                of = Training(cut="", recipe=recipe)
+                self._measure(name, target, per_class, seed, params, {}, of)
 
-    def _alone_steps(self) -> int | None:
-        """Steps of training alone; None: the recipe's.
-
-        Pretraining is counted in images, for its batches may have another size.
-        """
-        if self.study.scratch == "same-steps" or not self.study.images:
-            return self.study.steps
-        alone = self.recipe.scratch
-        seen = self.recipe.epochs * self.study.images
-        return (self.study.steps or self.recipe.finetune.steps) + -(-seen // alone.batch_size)
+    def _place(self, cut: str, recipe: Recipe, seed: int) -> str:
+        """What is trained, in names of cells; the recipe is told where there are several."""
+        told = f".{slug(recipe.name)}" if len(self.recipes) > 1 else ""
+        return f"{cut}{told}.s{seed}"
 
     def _options(self, method: Method) -> dict[str, Any]:
         """Those of the study that the method takes."""
@@ -231,6 +217,7 @@ class _Maker:
         seed: int,
         params: dict[str, Any],
         needs: dict[str, str],
+        of: Training,
     ) -> None:
         place, _, cut = target.partition("@")
         goal = target
@@ -238,19 +225,35 @@ class _Maker:
             needs = {**needs, "shards": self.shards(), "labels": self.cut(self.cuts[cut], seed)}
             goal = f"{slug(Path(self.study.source).name)}@{cut}"
         params = {**params, "target": goal, "per_class": per_class or None, "seed": seed}
+        self.trainings[name] = of
         self._add(
             Cell(name=name, stage="transfer", work=work.transfer_to, params=params, needs=needs)
         )
 
-    def pretraining(self, cut: SourceCut, seed: int) -> str:
+    def pretraining(self, cut: SourceCut, recipe: Recipe, seed: int) -> str:
         """The cell of one pretraining."""
-        recipe, images = self.recipe, cut.table.images or self.study.images
-        if self.study.equal == "steps" and images and self.study.images:
-            times = max(round(self.study.images / images), 1)
+        study, images = self.study, cut.table.images or self.study.images
+        if study.equal == "steps" and images and study.images:
+            times = max(round(study.images / images), 1)
             recipe = dataclasses.replace(recipe, epochs=recipe.epochs * times)
-        needs = {"shards": self.shards(), "labels": self.cut(cut, seed)}
-        params = {"recipe": recipe, "seed": seed, "images": images}
-        name = f"run.{cut.name}.s{seed}"
+        name = f"run.{self._place(cut.name, recipe, seed)}"
+        source, taken = cut, images
+        if cut.table.part_of and cut.table.images:
+            taken = None  # the map has no others
+        elif study.share == "equal" and images:
+            source, taken = part_of(cut, images), None
+        needs = {"shards": self.shards(), "labels": self.cut(source, seed)}
+        params = {"recipe": recipe, "seed": seed, "images": taken}
+        if study.equal == "compute":
+            params["equal_compute"] = {"images": study.images}
+        self.trainings[name] = Training(
+            cut=source.name,
+            of=cut.name,
+            recipe=recipe,
+            images=images,
+            of_part=cut.table.part_of is not None and images is None,
+            reference=study.images,
+        )
         return self._add(
             Cell(name=name, stage="pretrain", work=work.pretrain_on, params=params, needs=needs)
         )
@@ -259,7 +262,7 @@ class _Maker:
         """The cell of a cut, after all that it is made from."""
         needs: dict[str, str] = {}
         spec = cut.spec
-        for key in _REFERS:
+        for key in REFERS:
             text = getattr(cut.table, key)
             if text in self.cuts:
                 other = self.cuts[text]
@@ -268,7 +271,7 @@ class _Maker:
                 spec = dataclasses.replace(
                     spec, **cast(Any, {key: Path(self.study.beside(text)).absolute()})
                 )
-        if _of_images(cut.table):
+        if reads_images(cut.table):
             needs["shards"] = self.shards()
         if self.study.taxonomy is not None:
             needs["taxonomy"] = self.taxonomy()
@@ -281,7 +284,7 @@ class _Maker:
 
     def features(self, cut: SourceCut) -> str:
         """The cell of the features of a run on a cut; one for all seeds."""
-        run = self.pretraining(cut, SEED_OF_FEATURES)
+        run = self.pretraining(cut, self.recipes[0], SEED_OF_FEATURES)
         needs = {"run": run, "shards": self.shards()}
         return self._add(
             Cell(name=f"features.{cut.name}", stage="embed", work=work.embed_with, needs=needs)

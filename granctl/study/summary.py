@@ -91,7 +91,8 @@ class Panel:
     method: str
     per_class: int | None
     setting: Mapping[str, Any]
-    """recipe, images_seen (of pretraining) and steps (of the transfer), shared by its points."""
+    """recipe, images_seen (of pretraining, or in words what is equal in its place) and steps (of
+    the transfer), shared by its points."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Of the method, shared by its points: shots, k and so on; `leaks` where it is not the
     default, and of a run's own head `images`, the scored ones."""
@@ -119,6 +120,8 @@ def t_quantile(df: int, two_sided: float = 0.95) -> float:
         4.3027
     """
     low, high = 0.0, 13.0  # t(0.975, 1) is 12.7
+    while _t_two_sided(high, df) < two_sided:
+        high *= 2
     while high - low > 1e-11:
         middle = (low + high) / 2
         low, high = (middle, high) if _t_two_sided(middle, df) < two_sided else (low, middle)
@@ -189,10 +192,15 @@ def summarise(results: Sequence[Result]) -> tuple[Panel, ...]:
     for target, per_class in alone.keys() - {key.budget for key in groups}:
         groups[PanelKey(target, per_class, "scratch", "{}", "")] = []
     panels = [
-        _panel(key, [*group, *public[key.measured]], alone[key.budget])
+        _panel(key, [*group, *public[key.measured]], _of_recipe(alone[key.budget], key.recipe))
         for key, group in groups.items()
     ]
     return tuple(sorted(panels, key=_panel_order))
+
+
+def _of_recipe(alone: Sequence[Result], recipe: str | None) -> Sequence[Result]:
+    """Training on the target alone by a panel's recipe; all of it where none was by that one."""
+    return [r for r in alone if r.get("recipe") == recipe] or alone
 
 
 def _panel_order(panel: Panel) -> tuple[Any, ...]:

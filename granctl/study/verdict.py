@@ -40,8 +40,17 @@ def _shape(family: str, shape: Curvature) -> str:
         return f"{family.capitalize()}: {slopes}. One seed cannot tell whether the error is a U."
     if not shape.is_u:
         return f"{family.capitalize()}: no U-shape can be told ({slopes})."
-    turn = "" if shape.turn is None else f", lowest near {shape.turn:,.0f} classes"
+    turn = "" if shape.turn is None else f", lowest near {shape.turn:,.0f} classes{_ends(shape)}"
     return f"{family.capitalize()}: the error over the classes is U-shaped{turn} ({slopes})."
+
+
+def _ends(shape: Curvature) -> str:
+    """` [20, 90]`: between which classes that is, with 95 %."""
+    if shape.turn_low is None and shape.turn_high is None:
+        return " [nowhere bounded]"
+    low = "fewest" if shape.turn_low is None else f"{shape.turn_low:,.0f}"
+    high = "most" if shape.turn_high is None else f"{shape.turn_high:,.0f}"
+    return f" [{low}, {high}]"
 
 
 def _slope(slope: Estimate) -> str:
@@ -55,9 +64,10 @@ def _best(best: BestSource) -> str:
     seeds = f"studies resampled from {count(best.seeds, 'seed')}"
     head = f"{name} has the highest mean in {per_cent(share, 0)} of the {seeds}"
     if len(best.plausible) == 1:
-        return f"{head}: no other source is plausible as the best."
+        return f"{head}; by paired tests {best.plausible[0]} beats every other (95 % in all)."
     span = f"{best.fewest_classes:,.0f} to {best.most_classes:,.0f} classes"
-    return f"{head}; the best is plausibly any of {_listed(best.plausible)} ({span})."
+    told = f"by paired tests the best may be any of {_listed(best.plausible)}"
+    return f"{head}; {told} ({span}; 95 % in all)."
 
 
 def _needed(panel: Panel) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from granctl.progress import Progress
 from granctl.shards.build.write import BuildSpec, build_shards
@@ -13,7 +13,8 @@ from granctl.spec import parse
 from granctl.study.classlookup import class_lookup
 from granctl.study.cuts import make_cut
 from granctl.study.cutspec import CutSpec
-from granctl.study.studyfile import TaxonomyTable
+from granctl.study.fair import with_fair_epochs
+from granctl.study.studytables import TaxonomyTable
 from granctl.train.asked import PretrainSpec
 from granctl.train.embed import EmbedSpec, embed
 from granctl.train.pretrain import pretrain
@@ -24,23 +25,35 @@ from granctl.train.transfer import transfer
 from granctl.train.transferspec import Method, TransferSpec
 from granctl.workspace import Artefact, Workspace
 
+if TYPE_CHECKING:
+    from granctl.tree.draft import Imported
+
 
 def import_taxonomy(workspace: Workspace, progress: Progress, table: TaxonomyTable) -> Artefact:
     """Reads the study's own hierarchy."""
+    from granctl.tree.keep import keep_taxonomy
+
+    return keep_taxonomy(workspace, read_taxonomy(table), None, progress)
+
+
+def read_taxonomy(table: TaxonomyTable) -> Imported:
+    """The study's own hierarchy, as its file says it.
+
+    Raises:
+        GranctlError: the file is missing, or has faults.
+    """
     from granctl.tree.import_edges import read_edges
     from granctl.tree.import_folders import read_folders
     from granctl.tree.import_json import read_json_tree
     from granctl.tree.import_table import read_table
-    from granctl.tree.keep import keep_taxonomy
 
     path = Path(table.path)
-    imported = {
+    return {
         "table": lambda: read_table(path, table.columns, table.id, table.root),
         "edges": lambda: read_edges(path, table.columns, table.root),
         "folders": lambda: read_folders(path, ids=table.ids, ranks=table.ranks, root=table.root),
         "json": lambda: read_json_tree(path, table.root),
     }[table.form]()
-    return keep_taxonomy(workspace, imported, None, progress)
 
 
 def shards_of(
@@ -79,9 +92,13 @@ def pretrain_on(
     recipe: Recipe,
     seed: int,
     images: int | None,
+    equal_compute: Mapping[str, int | None] | None = None,
 ) -> Artefact:
-    """Pretrains under a label map."""
+    """Pretrains under a label map; `equal_compute` says by how many images (None: all)."""
     spec = PretrainSpec(shards=shards, labels=labels, recipe=recipe, seed=seed, images=images)
+    if equal_compute is not None:
+        fair = with_fair_epochs(workspace, spec, equal_compute["images"])
+        spec = replace(spec, recipe=fair)
     return pretrain(workspace, spec, None, progress)
 
 

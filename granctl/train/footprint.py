@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from granctl.train import models
 from granctl.train.recipe import Recipe
-
-_NUMBERS_OF_OPTIMIZER = {"adamw": 2, "sgd": 1}
-"""That are kept for each weight."""
+from granctl.train.sizes import NUMBERS_OF_OPTIMIZER
 
 
 def checkpoint_bytes(recipe: Recipe, num_classes: int) -> int:
@@ -30,7 +28,7 @@ def checkpoint_bytes(recipe: Recipe, num_classes: int) -> int:
         )
     weights = sum(p.numel() * p.element_size() for p in network.parameters())
     buffers = sum(b.numel() * b.element_size() for b in network.buffers())
-    kept = _NUMBERS_OF_OPTIMIZER[recipe.optimizer.name]
+    kept = NUMBERS_OF_OPTIMIZER[recipe.optimizer.name]
     if recipe.optimizer.name == "sgd" and not recipe.optimizer.momentum:
         kept = 0
     averaged = weights + buffers if recipe.ema is not None else 0

@@ -29,6 +29,8 @@ def cut_name(method: str, params: Mapping[str, Any]) -> str:
         >>> cut_name("leaf", {})
         'leaf'
     """
+    part = params.get("part")
+    method = part["method"] if method == "part" and part is not None else method
     name = _main(method, params)
     if params.get("of") == "labels" and method == "kmeans":  # the others cluster labels only
         name += "-labels"
@@ -36,7 +38,18 @@ def cut_name(method: str, params: Mapping[str, Any]) -> str:
         name += f"-within-{params['within']}"
     elif "within" in params and params["within"] is None:
         name += "-free"
-    return name
+    return name if part is None else f"{name}-{part_name(part['classes'], part['images'])}"
+
+
+def part_name(classes: int | None, images: int | None) -> str:
+    """What a part of a cut is called behind its name.
+
+    Example:
+        >>> part_name(5, 4000), part_name(None, 4000)
+        ('5-classes-4000-images', '4000-images')
+    """
+    parts = {"classes": classes, "images": images}
+    return "-".join(f"{num}-{noun}" for noun, num in parts.items() if num is not None)
 
 
 def _main(method: str, params: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ ABOUT = {
     "21k-P-fall11": "ImageNet-21k-P of Ridnik et al., from the fall 2011 release",
     "21k-P-winter21": "ImageNet-21k-P of Ridnik et al., from the winter 2021 release",
     "1k": "ImageNet-1k (ILSVRC 2012)",
+    "embedded": "the ten labels of the embedded images",
 }
 """The embedded lists: name -> what it is."""
 

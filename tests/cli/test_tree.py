@@ -246,9 +246,12 @@ def test_stats_of_a_cut_are_those_it_was_made_with(granctl):
 def test_lists_are_printed(granctl):
     """Name, size and what it is, a line each."""
     lines = granctl("tree", "lists").out.splitlines()
-    assert len(lines) == 7
+    assert len(lines) == 8
     assert lines[0].split()[:2] == ["21843", "21843"]
-    assert [i["labels"] for i in granctl("tree", "lists", "--json").json["lists"]][-1] == 1000
+    assert [i["labels"] for i in granctl("tree", "lists", "--json").json["lists"]][-2:] == [
+        1000,
+        10,
+    ]
 
 
 # --- bad input -------------------------------------------------------------------------------

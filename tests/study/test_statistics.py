@@ -124,6 +124,7 @@ def test_verdicts_say_what_was_put_in() -> None:
     x = np.log10(CLASSES)
     shape, best, seeds = verdicts(panel_of(0.7 - 0.08 * (x - 1.5) ** 2, seeds=5, noise=0.002))
     assert shape.startswith("Taxonomy: the error over the classes is U-shaped, lowest near 3")
+    assert "classes [3" in shape, "with its interval"
     assert best.startswith("classes-32 has the highest mean in 100 % of the studies resampled")
     assert seeds.startswith("To tell classes-32 and ")
     flat = verdicts(panel_of(np.full(5, 0.6), seeds=3, noise=0.01))

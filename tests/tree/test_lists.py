@@ -35,6 +35,7 @@ def test_lists_hold_what_they_are_known_to_hold():
         "21k-P-fall11": 11221,
         "21k-P-winter21": 10450,
         "1k": 1000,
+        "embedded": 10,
     }
     chain = ["21k-P-winter21", "21k-P-fall11", "12k", "21841", "21843"]
     assert all(set(_ids(a)) < set(_ids(b)) for a, b in itertools.pairwise(chain))
