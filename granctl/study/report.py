@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from granctl import __version__
-from granctl.files import write_bytes
+from granctl.files import make_folder, write_bytes
 from granctl.progress import Progress
 from granctl.provenance import digest, plain
 from granctl.study import difficultyview as hard
@@ -17,10 +17,12 @@ from granctl.study.difficulty import DifficultyPanel, DifficultySpec, by_difficu
 from granctl.study.figures import draw_curves
 from granctl.study.lineage import lineage
 from granctl.study.page import all_assets, page
+from granctl.study.parts import FIGURES, report_parts, write_parts
 from granctl.study.results import Result, load_results
 from granctl.study.summary import Panel, summarise
-from granctl.study.table import as_csv, as_markdown, records
+from granctl.study.table import as_csv, as_latex, as_markdown, records
 from granctl.study.verdict import verdicts
+from granctl.study.webpage import Part
 from granctl.workspace import Artefact, Workspace, begin_folder, finish_folder, folder_state
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ def make_report(
     progress: Progress,
     difficulty: Sequence[DifficultyPanel] = (),
 ) -> Artefact:
-    """Makes report.html, table.csv, table.md, curve.svg, curve.png and, last, manifest.json.
+    """Makes report.html, table.csv|md|tex, curve.svg|png, figures/, tables/; manifest.json last.
 
     With `difficulty` also difficulty.csv, difficulty.md and difficulty.svg.
 
@@ -85,6 +87,7 @@ def make_report(
         OutputNotWritableError: it cannot be written.
     """
     panels = summarise(results)
+    parts = report_parts(panels)
     spec = {
         "kind": "report",
         "schema": SCHEMA,
@@ -93,6 +96,7 @@ def make_report(
         "results": sorted(r["digest"] for r in results),
         "cuts": {c.name: c.labels.digest for c in cuts},
         "present": None if present is None else digest(sorted(present)),
+        "parts": [digest(part.html) for part in parts],
     }
     if difficulty:
         spec["difficulty"] = plain(difficulty[0].spec)
@@ -105,7 +109,8 @@ def make_report(
     if made:
         inputs = {f"result-{i}": r["digest"] for i, r in enumerate(results)}
         begin_folder(folder, identity, spec, inputs)
-        _write(folder, workspace, identity, panels, cuts, present, progress)
+        _write_tables(folder, panels, parts, progress)
+        _write_page(folder, workspace, identity, panels, cuts, present, parts, progress)
         _write_difficulty(folder, difficulty)
         finish_folder(folder, {"digest": identity, "kind": "report", "schema": SCHEMA, **details})
     return Artefact(kind="report", path=folder, digest=identity, made=made, details=details)
@@ -122,22 +127,36 @@ def _details(panels: Sequence[Panel], folder: Path, num_results: int) -> dict[st
     }
 
 
-def _write(
+def _write_tables(
+    folder: Path, panels: Sequence[Panel], parts: Sequence[Part], progress: Progress
+) -> None:
+    """All but the page."""
+    progress.start("report", 5, "files")
+    write_bytes(folder / "table.csv", as_csv(panels).encode())
+    write_bytes(folder / "table.md", as_markdown(panels).encode())
+    write_bytes(folder / "table.tex", as_latex(panels).encode())
+    progress.advance(note="table.csv, table.md, table.tex")
+    draw_curves(panels, folder / "curve.svg", folder / "curve.png")
+    progress.advance(note="curve.svg, curve.png")
+    make_folder(folder / FIGURES)
+    for i, panel in enumerate(panels, 1):
+        stem = folder / FIGURES / f"curve-{i}"
+        draw_curves([panel], stem.with_suffix(".svg"), stem.with_suffix(".png"))
+    progress.advance(note=f"{FIGURES}/curve-1.svg ...")
+    write_parts(folder, parts)
+    progress.advance(note="figures, tables")
+
+
+def _write_page(
     folder: Path,
     workspace: Workspace,
     identity: str,
     panels: Sequence[Panel],
     cuts: Sequence[Cut],
     present: frozenset[str] | None,
+    parts: Sequence[Part],
     progress: Progress,
 ) -> None:
-    progress.start("report", 4, "files")
-    write_bytes(folder / "table.csv", as_csv(panels).encode())
-    progress.advance(note="table.csv")
-    write_bytes(folder / "table.md", as_markdown(panels).encode())
-    progress.advance(note="table.md")
-    draw_curves(panels, folder / "curve.svg", folder / "curve.png")
-    progress.advance(note="curve.svg, curve.png")
     forests, views = forests_of(cuts, present, _taxonomy(cuts))
     every = {r["digest"]: r for panel in panels for point in panel.points for r in point.results}
     text = page(
@@ -148,6 +167,7 @@ def _write(
         views=views,
         lineages={key: lineage(workspace, r) for key, r in every.items()},
         present_known=present is not None,
+        parts=parts,
     )
     write_bytes(folder / PAGE_NAME, text.encode())
     progress.advance(note=PAGE_NAME)

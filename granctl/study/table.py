@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from granctl.study.figures import panel_title
+from granctl.study.latex import latex_table
 from granctl.study.summary import Estimate, Panel, Point
 from granctl.study.verdict import verdicts
 
@@ -80,6 +81,15 @@ def as_markdown(panels: Sequence[Panel]) -> str:
             "\n".join([f"**{panel_title(panel)}.** {legend(panel)}", "", *lines, "", *told, ""])
         )
     return "\n".join(parts)
+
+
+def as_latex(panels: Sequence[Panel]) -> str:
+    r"""One LaTeX table a panel, for `\usepackage{booktabs}`; per cent, differences in points."""
+    headings = HEADINGS + DIFFERENCES
+    return "\n".join(
+        latex_table(f"{panel_title(panel)}. {legend(panel)}", headings, rows_of(panel))
+        for panel in panels
+    )
 
 
 def legend(panel: Panel) -> str:

@@ -50,8 +50,10 @@ class Tags(HTMLParser):
 def test_folder_holds_all_files(made: Artefact) -> None:
     """Page, tables, figures, and the manifest as the last."""
     names = {p.name for p in made.path.iterdir()}
-    files = {"report.html", "table.csv", "table.md", "curve.svg", "curve.png"}
-    assert names == files | {"spec.json", "manifest.json"}
+    files = {"report.html", "table.csv", "table.md", "table.tex", "curve.svg", "curve.png"}
+    assert names == files | {"figures", "spec.json", "manifest.json"}
+    drawn = {p.name for p in (made.path / "figures").iterdir()}
+    assert {f"curve-{i}.{kind}" for i in (1, 2) for kind in ("svg", "png")} <= drawn
     newest = max(made.path.iterdir(), key=lambda p: p.stat().st_mtime_ns)
     assert newest.name == "manifest.json"
     assert made.made
