@@ -101,7 +101,7 @@ def grid_html(grid: Grid, label: str = "Table.") -> str:
     caption = f"<b>{escape(label)}</b> {escape(grid.caption)} Click a heading to sort."
     return f"""<p class="caption" id="caption-{name}">{caption}</p>
 <div class="scroll" tabindex="0" role="region" aria-labelledby="caption-{name}">
-<table class="sortable" id="table-{name}" aria-labelledby="caption-{name}">
+<table class="sortable grid" id="table-{name}" aria-labelledby="caption-{name}">
 <thead><tr>{heads}</tr></thead>
 <tbody>
 {rows}

@@ -68,7 +68,7 @@ def _lines(colour: int, panel: Panel, panels: Sequence[Panel]) -> list[Line]:
     for point in panel.points:
         if point.classes_present:
             found[point.family].append(point)
-    name = _differing(panel, panels)
+    name = method_words(panel, panels)
     return [
         Line(
             name=name if family == FAMILIES[0] else f"{name}: {family}",
@@ -95,7 +95,7 @@ def _dot(point: Point) -> Dot:
     )
 
 
-def _differing(panel: Panel, panels: Sequence[Panel]) -> str:
+def method_words(panel: Panel, panels: Sequence[Panel]) -> str:
     """What tells a panel from the others of its target, in words."""
     words = _words(panel)
     alike = [p for p in panels if p.method == panel.method]

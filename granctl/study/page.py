@@ -12,8 +12,9 @@ from granctl.study.cutmaps import Cut
 from granctl.study.figures import panel_title
 from granctl.study.lineage import Step
 from granctl.study.origins import lineage_sections, measured_section
+from granctl.study.parts import Parts
 from granctl.study.summary import Panel, Point
-from granctl.study.webpage import Part, asset, folded, look, section, webpage
+from granctl.study.webpage import asset, folded, look, section, webpage
 from granctl.tree import drawing
 from granctl.tree.drawing import explorer_data, explorer_place, fill
 from granctl.tree.forest import CutView, Forest
@@ -48,7 +49,7 @@ def page(
     views: Sequence[CutView],
     lineages: Mapping[str, Sequence[Step]],
     present_known: bool,
-    parts: Sequence[Part] = (),
+    parts: Parts,
 ) -> str:
     """The whole page; the same input gives the same bytes.
 
@@ -60,7 +61,7 @@ def page(
         views: one a tab.
         lineages: digest of a result -> the steps to it.
         present_known: whether the labels with images were read from the shards.
-        parts: what else there is to say, in this order.
+        parts: what else there is to say.
     """
     measured = "\n".join(measured_section(p) for p in panels)
     return webpage(
@@ -71,8 +72,9 @@ def page(
         caution=_caution(panels),
         sections=[
             *(_panel(i, p) for i, p in enumerate(panels)),
-            *(part.html for part in parts),
+            *(part.html for part in parts.before),
             _cuts(views, present_known),
+            *(part.html for part in parts.behind),
             section("measured", "How it was measured", measured),
             lineage_sections(panels, lineages),
         ],

@@ -17,12 +17,11 @@ from granctl.study.difficulty import DifficultyPanel, DifficultySpec, by_difficu
 from granctl.study.figures import draw_curves
 from granctl.study.lineage import lineage
 from granctl.study.page import all_assets, page
-from granctl.study.parts import FIGURES, report_parts, write_parts
+from granctl.study.parts import FIGURES, Parts, report_parts, write_parts
 from granctl.study.results import Result, load_results
 from granctl.study.summary import Panel, summarise
 from granctl.study.table import as_csv, as_latex, as_markdown, records
 from granctl.study.verdict import verdicts
-from granctl.study.webpage import Part
 from granctl.workspace import Artefact, Workspace, begin_folder, finish_folder, folder_state
 
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ def make_report(
         OutputNotWritableError: it cannot be written.
     """
     panels = summarise(results)
-    parts = report_parts(panels)
+    parts = report_parts(workspace, panels, difficulty)
     spec = {
         "kind": "report",
         "schema": SCHEMA,
@@ -96,7 +95,7 @@ def make_report(
         "results": sorted(r["digest"] for r in results),
         "cuts": {c.name: c.labels.digest for c in cuts},
         "present": None if present is None else digest(sorted(present)),
-        "parts": [digest(part.html) for part in parts],
+        "parts": [digest(part.html) for part in parts.all],
     }
     if difficulty:
         spec["difficulty"] = plain(difficulty[0].spec)
@@ -127,9 +126,7 @@ def _details(panels: Sequence[Panel], folder: Path, num_results: int) -> dict[st
     }
 
 
-def _write_tables(
-    folder: Path, panels: Sequence[Panel], parts: Sequence[Part], progress: Progress
-) -> None:
+def _write_tables(folder: Path, panels: Sequence[Panel], parts: Parts, progress: Progress) -> None:
     """All but the page."""
     progress.start("report", 5, "files")
     write_bytes(folder / "table.csv", as_csv(panels).encode())
@@ -143,7 +140,7 @@ def _write_tables(
         stem = folder / FIGURES / f"curve-{i}"
         draw_curves([panel], stem.with_suffix(".svg"), stem.with_suffix(".png"))
     progress.advance(note=f"{FIGURES}/curve-1.svg ...")
-    write_parts(folder, parts)
+    write_parts(folder, parts.all)
     progress.advance(note="figures, tables")
 
 
@@ -154,7 +151,7 @@ def _write_page(
     panels: Sequence[Panel],
     cuts: Sequence[Cut],
     present: frozenset[str] | None,
-    parts: Sequence[Part],
+    parts: Parts,
     progress: Progress,
 ) -> None:
     forests, views = forests_of(cuts, present, _taxonomy(cuts))
