@@ -16,6 +16,7 @@ from granctl.study.levelscores import levels_part
 from granctl.study.lineprint import draw_lines
 from granctl.study.losscurves import losses_part
 from granctl.study.methods import methods_part
+from granctl.study.published import published_part
 from granctl.study.spent import costs_part
 from granctl.study.summary import Panel
 from granctl.study.webpage import Part
@@ -41,7 +42,7 @@ def report_parts(
     workspace: Workspace, panels: Sequence[Panel], difficulty: Sequence[DifficultyPanel]
 ) -> Parts:
     """The parts of a page; label maps, runs and images are looked for in the workspace."""
-    before = [methods_part(panels)]
+    before = [methods_part(panels), published_part(panels)]
     behind = [
         alignment_part(workspace, panels),
         levels_part(panels),
