@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from granctl.files import replacing
-from granctl.study.figures import figure_style, spaced_labels
+from granctl.study.figures import figure_style, save_figure, spaced_labels
 from granctl.study.linefigure import NUM_COLOURS, NUM_SHAPES, Axis, Line, LineFigure, Rule
 
 if TYPE_CHECKING:
@@ -48,13 +47,11 @@ def draw_lines(figure: LineFigure, svg: Path, png: Path) -> None:
         axes.set_title(figure.title, loc="left", fontsize=8.5, wrap=True)
         axes.grid(axis="y", linewidth=0.4, color="#DDD8D0")
         axes.set_axisbelow(True)
+        axes.spines["right"].set_visible(False)
         if named > 1:
             look: dict[str, Any] = {"frameon": False, "fontsize": 7, "ncols": _KEY_COLUMNS}
             drawn.legend(loc="outside lower center", **look)
-        with replacing(svg) as temporary:
-            drawn.savefig(temporary, format="svg", metadata={"Date": None})
-        with replacing(png) as temporary:
-            drawn.savefig(temporary, format="png", dpi=200, metadata={"Software": None})
+        save_figure(drawn, svg, png)
 
 
 def _set_axis(axes: Axes, which: str, axis: Axis) -> None:

@@ -87,13 +87,15 @@ def test_out_that_holds_something_else_is_refused(whole_study: Workspace, tmp_pa
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_page_stands_alone(made: Artefact) -> None:
-    """Nothing is fetched: no address in the page but places in itself and an empty icon."""
+@pytest.mark.parametrize("which", ["made", "rich_report"])
+def test_page_stands_alone(which: str, request: pytest.FixtureRequest) -> None:
+    """Nothing is fetched: no address in the page but places in itself and data in it."""
+    made: Artefact = request.getfixturevalue(which)
     tags = Tags((made.path / "report.html").read_text())
     for tag, attributes in tags.found:
         for name in ("src", "href", "action", "srcset"):
             value = attributes.get(name)
-            assert value is None or value.startswith("#") or value == "data:,", (tag, value)
+            assert value is None or value.startswith(("#", "data:")), (tag, value)
     page = (made.path / "report.html").read_text()
     assert not re.search(r"@import|url\(|fetch\(|XMLHttpRequest", page)
 
