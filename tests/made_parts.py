@@ -73,7 +73,7 @@ def write_one(
         seed=seed,
         n=6,
         num_classes=6,
-        target="six@leaf",
+        target="images-0123456789ab@leaf",
         top1=sum(right) / 6,
         levels=[{"cut": "depth-1", "classes": 2, "n": 6, "top1": 5 / 6 - seed / 6}],
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from granctl import __version__
 from granctl.files import make_folder, write_bytes
@@ -12,7 +12,7 @@ from granctl.progress import Progress
 from granctl.provenance import digest, plain
 from granctl.study import difficultyview as hard
 from granctl.study.answer import answer
-from granctl.study.cutmaps import Cut, find_cuts, forests_of
+from granctl.study.cutmaps import Cut, find_cuts, find_taxonomy, forests_of
 from granctl.study.difficulty import DifficultyPanel, DifficultySpec, by_difficulty
 from granctl.study.figures import draw_curves
 from granctl.study.lineage import lineage
@@ -23,9 +23,6 @@ from granctl.study.summary import Panel, summarise
 from granctl.study.table import as_csv, as_latex, as_markdown, records
 from granctl.study.verdict import verdicts
 from granctl.workspace import Artefact, Workspace, begin_folder, finish_folder, folder_state
-
-if TYPE_CHECKING:
-    from granctl.tree.taxonomy import Taxonomy
 
 SCHEMA = 1
 PAGE_NAME = "report.html"
@@ -154,7 +151,7 @@ def _write_page(
     parts: Parts,
     progress: Progress,
 ) -> None:
-    forests, views = forests_of(cuts, present, _taxonomy(cuts))
+    forests, views = forests_of(cuts, present, find_taxonomy(workspace, cuts))
     every = {r["digest"]: r for panel in panels for point in panel.points for r in point.results}
     text = page(
         digest=identity,
@@ -176,14 +173,3 @@ def _write_difficulty(folder: Path, panels: Sequence[DifficultyPanel]) -> None:
         write_bytes(folder / hard.CSV_NAME, hard.as_csv(panels).encode())
         write_bytes(folder / hard.MARKDOWN_NAME, hard.as_markdown(panels).encode())
         hard.draw_bins(panels, folder / hard.FIGURE_NAME)
-
-
-def _taxonomy(cuts: Sequence[Cut]) -> Taxonomy | None:
-    """The embedded WordNet; None where there is no cut, or one of another taxonomy."""
-    if not cuts:
-        return None
-    from granctl.tree.store import embedded_wordnet
-
-    wordnet = embedded_wordnet()
-    named = {c.labels.inputs.get("taxonomy") for c in cuts} - {None}
-    return wordnet if named <= {wordnet.digest} else None
