@@ -91,7 +91,7 @@ def _part(workspace: Workspace, panel: Panel, pairs: Sequence[_Pair]) -> Part:
     if shards is None:
         note = '<p class="note">The shard set was not found in the workspace: no images here.</p>'
     told = unbroken(
-        f"Held-out images that the network pretrained on {panel.finest} tells right and the one"
+        f"Held-out images that the network pretrained on {panel.finest} gets right, and the one"
         f" pretrained on {panel.coarsest} does not."
     )
     how = (

@@ -15,6 +15,7 @@ from granctl.study.answer import answer
 from granctl.study.cutmaps import Cut, find_cuts, find_taxonomy, forests_of
 from granctl.study.difficulty import DifficultyPanel, DifficultySpec, by_difficulty
 from granctl.study.figures import draw_curves
+from granctl.study.grid import grid_records
 from granctl.study.lineage import lineage
 from granctl.study.page import all_assets, page
 from granctl.study.parts import FIGURES, Parts, report_parts, write_parts
@@ -98,7 +99,7 @@ def make_report(
         spec["difficulty"] = plain(difficulty[0].spec)
     identity = digest(spec)
     folder = out.absolute() if out else workspace.place("report", "report", identity)
-    details = _details(panels, folder, len(results))
+    details = _details(panels, folder, len(results), parts)
     if difficulty:
         details["difficulty"] = hard.records(difficulty)
     made = folder_state(folder, identity) != "whole"
@@ -112,7 +113,9 @@ def make_report(
     return Artefact(kind="report", path=folder, digest=identity, made=made, details=details)
 
 
-def _details(panels: Sequence[Panel], folder: Path, num_results: int) -> dict[str, Any]:
+def _details(
+    panels: Sequence[Panel], folder: Path, num_results: int, parts: Parts
+) -> dict[str, Any]:
     return {
         "page": str(folder / PAGE_NAME),
         "targets": list(dict.fromkeys(p.target for p in panels)),
@@ -120,6 +123,7 @@ def _details(panels: Sequence[Panel], folder: Path, num_results: int) -> dict[st
         "verdicts": [verdicts(p) for p in panels],
         "results": num_results,
         "rows": records(panels),
+        "tables": {grid.name: grid_records(grid) for part in parts.all for grid in part.grids},
     }
 
 

@@ -58,6 +58,7 @@ def test_alignment_is_that_of_the_maps(rich_report: Artefact) -> None:
     assert float(coarse["h_target_given_source_bits"]) == pytest.approx(math.log2(3))
     assert float(coarse["nmi"]) == pytest.approx(2 / (1 + math.log2(6)))
     assert (float(leaf["purity"]), float(leaf["nmi"])) == (1, 1)
+    assert rich_report.details["tables"]["alignment-1"][1]["nmi"] == 1
     assert float(leaf["error_1_finetune"]) == pytest.approx(1 / 6)
     dots = figure(rich_report, "alignment-1-h")["lines"][0]["dots"]
     assert [round(d["x"], 3) for d in dots] == [1.585, 0]
