@@ -87,17 +87,19 @@ def write_one(
     kept.write(path.parent / "predictions.parquet")
 
 
-def write_run_log(run: Path, seed: int) -> None:
-    """Ten lines of a training on two processes that took 20 s."""
-    lines = [
+def write_run_log(run: Path, seed: int, lines: int = 10) -> None:
+    """Lines of a training on two processes that took 2 s a line."""
+    found = [
         {"step": 10 * i, "images_seen": 100 * i, "loss": 1 / i + seed, "images_per_s": RATE}
-        for i in range(1, 11)
+        for i in range(1, lines + 1)
     ]
     run.mkdir(parents=True, exist_ok=True)
-    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in found))
     maker = {"host": "h", "boot": "b", "space": "s", "process": 1, "began": 1}
     start = {"step": 0, "steps": 100, "images": 18, "processes": 2, "maker": maker, "job": None}
     (run / "starts.jsonl").write_text(json.dumps({**start, "restart": 0, "at": "now"}) + "\n")
+    made_by = {"command": "granctl pretrain", "spec": {"seed": seed}, "inputs": {}}
+    write_json(run / "spec.json", {"digest": digest(str(run)), "provenance": made_by})
     details = {"computed": "cuda, bfloat16", "held_out": {"top1": 0.5}}
     write_json(run / "manifest.json", {"details": details})
 

@@ -194,6 +194,7 @@ def _error(point: Point | None) -> Cell:
 def _figures(
     index: int, target: str, panels: Sequence[Panel], found: dict[str, Alignment]
 ) -> list[LineFigure]:
+    # Over one and the same value an error says nothing: two refinements of the target, say.
     ways = {"h": ("open_bits", "H(target | source), bits"), "nmi": ("nmi", "NMI")}
     return [
         LineFigure(
@@ -208,6 +209,7 @@ def _figures(
             ),
         )
         for short, (field, title) in ways.items()
+        if len({round(getattr(a, field), 9) for a in found.values()}) > 1
     ]
 
 

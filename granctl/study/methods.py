@@ -74,7 +74,7 @@ def _lines(colour: int, panel: Panel, panels: Sequence[Panel]) -> list[Line]:
             name=name if family == FAMILIES[0] else f"{name}: {family}",
             dots=tuple(_dot(p) for p in points),
             colour=colour % NUM_COLOURS,
-            shape=FAMILIES.index(family) if family in FAMILIES[:3] else 3,
+            shape=(FAMILIES.index(family) if family in FAMILIES[:3] else 3) + colour // NUM_COLOURS,
         )
         for family, points in found.items()
     ]

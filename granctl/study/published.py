@@ -6,7 +6,6 @@ import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Literal
 
 from granctl import spec
@@ -46,7 +45,7 @@ class PublishedRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PublishedTable:
-    """One published experiment."""
+    """One published experiment; it had every labelled image of the target."""
 
     name: str
     title: str
@@ -86,16 +85,11 @@ def published_part(panels: Sequence[Panel]) -> Part | None:
                 continue
             grid = _grid(len(grids) + 1, table, panel)
             grids.append(grid)
-            html.append(f"{grid_html(grid, 'Published.')}\n{_origin(table)}")
+            html.append(grid_html(grid, "Published."))
     if not grids:
         return None
     body = section("published", "Beside the paper's table", "\n".join(html))
     return Part(html=body, grids=tuple(grids))
-
-
-def _origin(table: PublishedTable) -> str:
-    told = f"{table.title}. {table.origin}: {table.note}."
-    return f'<p class="note">{escape(told)}</p>'
 
 
 def _ours(table: PublishedTable, row: PublishedRow, panel: Panel) -> Point | None:
@@ -105,6 +99,7 @@ def _ours(table: PublishedTable, row: PublishedRow, panel: Panel) -> Point | Non
     if (
         re.fullmatch(rf"{re.escape(table.target)}(-[0-9a-f]{{12}})?", name) is None
         or panel.method != table.method
+        or panel.per_class is not None
         or first["num_classes"] != table.target_classes
     ):
         return None

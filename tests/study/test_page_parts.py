@@ -46,6 +46,21 @@ def test_every_figure_is_drawn_and_reached_by_keys(page: Path, tmp_path: Path) -
     assert seen["keys"] == ["fine-tuned", "linear probe"]
 
 
+def test_a_result_leads_to_the_spec_of_its_run(page: Path, tmp_path: Path) -> None:
+    """A spec stands once; later results link to it, and the link opens what it lies in."""
+    script = """
+      const links = [...document.querySelectorAll('.step a[href^="#spec-"]')];
+      seen.links = links.length;
+      const target = document.querySelector(links[0].getAttribute('href'));
+      seen.before = target.checkVisibility() && target.open;
+      location.hash = links[0].getAttribute('href'); await wait(200);
+      seen.after = target.open && target.querySelector('pre').checkVisibility()"""
+    seen = act(page, script, tmp_path, CALM)
+    assert seen["links"] == 4
+    assert not seen["before"]
+    assert seen["after"]
+
+
 def test_tables_of_parts_sort_and_are_in_the_address(page: Path, tmp_path: Path) -> None:
     """A click on a heading sorts a part's table as it does a panel's."""
     script = """

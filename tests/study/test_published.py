@@ -26,6 +26,7 @@ def of_level(level: int, classes: int, top1: float, **others: Any) -> dict[str, 
         top1=top1,
         target=target,
         num_classes=1000,
+        per_class=others.pop("per_class", None),
         **others,
     )
     params = {"level": level, "list": "21843", "policy": "all"}
@@ -33,7 +34,7 @@ def of_level(level: int, classes: int, top1: float, **others: Any) -> dict[str, 
 
 
 def alone(top1: float) -> dict[str, Any]:
-    return fake_result(cut=None, target="in1k@leaf", num_classes=1000, top1=top1)
+    return fake_result(cut=None, target="in1k@leaf", num_classes=1000, top1=top1, per_class=None)
 
 
 def test_our_levels_stand_beside_the_paper() -> None:
@@ -57,10 +58,15 @@ def test_our_levels_stand_beside_the_paper() -> None:
 
 @pytest.mark.parametrize(
     "others",
-    [{"target": "embedded@leaf"}, {"how": "linear"}, {"target": "in1k-v2@leaf"}],
+    [
+        {"target": "embedded@leaf"},
+        {"how": "linear"},
+        {"target": "in1k-v2@leaf"},
+        {"per_class": 10},
+    ],
 )
 def test_other_experiments_have_no_such_table(others: dict[str, Any]) -> None:
-    """Another target or another method is not the paper's experiment."""
+    """Another target, another method or fewer images is not the paper's experiment."""
     assert published_part(summarise([of_level(1, 5995, 0.8, **others)])) is None
 
 

@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_parts import write_run_log
+from made_up_study import fake_result, write_result
 
 from granctl.progress import Silent
+from granctl.provenance import digest
 from granctl.study.difficulty import DifficultySpec
 from granctl.study.linefigure import Axis, Dot, Line, LineFigure, Rule
 from granctl.study.lineprint import draw_lines
@@ -127,6 +130,24 @@ def test_latex_is_escaped(rich_report: Artefact) -> None:
         for body in re.findall(r"\\toprule\n(.*?)\\bottomrule", text, re.S):
             rows = [line for line in body.splitlines() if line.endswith(r"\\")]
             assert len({len(re.findall(r"(?<!\\)&", row)) for row in rows}) == 1
+
+
+@pytest.mark.slow
+def test_a_page_of_three_hundred_results_is_light(tmp_path: Path) -> None:
+    """25 cuts, 6 seeds, 2 targets: below 3 MB."""
+    workspace = Workspace(tmp_path / "w")
+    for seed in range(6):
+        for cut in range(25):
+            for target in ("embedded@leaf", "embedded@depth-7"):
+                one = {"cut": f"classes-{cut + 2}", "method": "classes", "classes": cut + 2}
+                record = fake_result(**one, seed=seed, target=target, top1=0.5 + cut / 100)
+                run = workspace.place("run", "made-up", digest([cut, seed]))
+                if not run.exists():
+                    write_run_log(run, seed, lines=400)
+                write_result(workspace.folder("result"), {**record, "run": str(run)})
+    made = report_of(workspace, [], tmp_path / "out", Silent())[0]
+    assert made.details["results"] == 300
+    assert (made.path / "report.html").stat().st_size < 3_000_000
 
 
 def test_same_study_is_the_same_report(rich_report: Artefact, rich: Workspace) -> None:
