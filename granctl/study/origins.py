@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from granctl.provenance import short
+from granctl.provenance import digest, short
 from granctl.study.answer import count
 from granctl.study.figures import panel_title
 from granctl.study.lineage import Step
@@ -48,7 +48,7 @@ def _values(records: Sequence[Mapping[str, Any]], key: str) -> str:
 
 
 def lineage_sections(panels: Sequence[Panel], lineages: Mapping[str, Sequence[Step]]) -> str:
-    """Every result with the steps to it; a step's spec stands where the step is named first.
+    """Every result with the steps to it; a spec stands once, others but for its seed link to it.
 
     Args:
         panels: the comparisons.
@@ -100,11 +100,15 @@ def _step(step: Step, shown: set[str]) -> str:
 
 
 def _spec(step: Step, shown: set[str]) -> str:
+    """The spec, or a link to the same one but for its seed, which stands once on the page."""
     if step.spec is None:
         return ""
-    place = f"spec-{escape(short(step.digest))}"
-    if step.digest in shown:
-        return f'<p><a href="#{place}">its spec</a></p>'
-    shown.add(step.digest)
+    seed = step.spec.get("seed")
+    found = digest({key: value for key, value in step.spec.items() if key != "seed"})
+    place = f"spec-{short(found)}"
+    if found in shown:
+        told = "" if seed is None else f", with seed {escape(str(seed))}"
+        return f'<p><a href="#{place}">its spec</a>{told}</p>'
+    shown.add(found)
     text = json.dumps(step.spec, indent=1, sort_keys=True, ensure_ascii=False)
     return f'<details id="{place}"><summary>spec</summary><pre>{escape(text)}</pre></details>'
