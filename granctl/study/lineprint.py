@@ -21,6 +21,8 @@ _MARKERS, _DASHES = "os^D", ("-", "--", ":", "-.")
 _BAND = "#7A746C"
 _WIDTH_IN, _HEIGHT_IN = 6.3, 3.3
 _KEY_COLUMNS, _KEY_ROW_IN = 3, 0.17
+_NAME_WIDE, _NAME_HIGH = 0.14, 0.05
+"""What a name takes of the axes, about."""
 
 
 def draw_lines(figure: LineFigure, svg: Path, png: Path) -> None:
@@ -44,6 +46,7 @@ def draw_lines(figure: LineFigure, svg: Path, png: Path) -> None:
             _draw_line(axes, line)
         _set_axis(axes, "x", figure.x)
         _set_axis(axes, "y", figure.y)
+        _name_dots(axes, figure)
         axes.set_title(figure.title, loc="left", fontsize=8.5, wrap=True)
         axes.grid(axis="y", linewidth=0.4, color="#DDD8D0")
         axes.set_axisbelow(True)
@@ -96,10 +99,22 @@ def _draw_line(axes: Axes, line: Line) -> None:
         alpha=0.35 if line.thin else 1,
         label=None if line.thin else line.name,
     )
-    for dot in dots:
-        if dot.name:
-            where: dict[str, Any] = {"xytext": (5, 3), "textcoords": "offset points", "fontsize": 7}
-            axes.annotate(dot.name, (dot.x, dot.y), **where)
+
+
+def _name_dots(axes: Axes, figure: LineFigure) -> None:
+    """Names beside their dots, but for those that would lie on one that stands already."""
+    named = [dot for line in figure.lines for dot in line.dots if dot.name]
+    axes.autoscale_view()  # else the places are those of the limits before
+    size = axes.get_window_extent()
+    taken: list[tuple[float, float]] = []
+    for dot in named:
+        x, y = axes.transData.transform((dot.x, dot.y))
+        place = (x / size.width, y / size.height)
+        if any(abs(place[0] - a) < _NAME_WIDE and abs(place[1] - b) < _NAME_HIGH for a, b in taken):
+            continue
+        taken.append(place)
+        where: dict[str, Any] = {"xytext": (5, 3), "textcoords": "offset points", "fontsize": 7}
+        axes.annotate(dot.name, (dot.x, dot.y), **where)
 
 
 def _marked(line: Line, num: int) -> Sequence[int] | None:
