@@ -37,7 +37,7 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Pair:
-    """The finest and the coarsest source under one seed; images in the order of their checksums."""
+    """The finest and the coarsest source under one seed, on the images that both were scored on."""
 
     seed: int
     fine: Kept
@@ -68,8 +68,8 @@ class _Example:
     true: str
     said: str
     """By the coarsest source."""
-    sure: float
-    """Its probability of that, a fraction."""
+    sure: float | None
+    """Its probability of that, a fraction; None where its answers are scores alone."""
 
 
 def examples_part(workspace: Workspace, panels: Sequence[Panel]) -> Part | None:
@@ -83,21 +83,20 @@ def examples_part(workspace: Workspace, panels: Sequence[Panel]) -> Part | None:
 
 def _part(workspace: Workspace, panel: Panel, pairs: Sequence[_Pair]) -> Part:
     grid = _grid(panel, pairs)
-    chosen = _chosen(pairs)
+    chosen = _chosen(pairs, probabilities=panel.method != "fewshot")
     shards = shards_by_digest(workspace, pairs[0].fine.shards_digest)
     pictures = [None] * len(chosen) if shards is None else _pictures(shards, pairs[0], chosen)
     items = "\n".join(map(_item, chosen, pictures))
     note = ""
     if shards is None:
         note = '<p class="note">The shard set was not found in the workspace: no images here.</p>'
-    told = unbroken(
-        f"Held-out images that the network pretrained on {panel.finest} gets right, and the one"
-        f" pretrained on {panel.coarsest} does not."
-    )
+    who = f"that the network pretrained on {panel.finest} gets right, and the one pretrained on"
+    there = "Held-out images" if chosen else "There is no held-out image"
+    told = unbroken(f"{there} {who} {panel.coarsest} does not.")
     how = (
         f"{panel_title(panel)}, seed {pairs[0].seed}. First come images of which this holds under"
         f" most of {count(len(pairs), 'seed')}, and no class twice before each was shown. Below an"
-        f" image its true class, and what {panel.coarsest} said, with its probability."
+        f" image its true class, and what {panel.coarsest} said."
     )
     note += f'<p class="note">{unbroken(how)}</p>'
     body = f'{note}<ul class="examples">\n{items}\n</ul>\n{grid_html(grid, "Answers.")}'
@@ -110,13 +109,17 @@ def _pairs(panel: Panel) -> list[_Pair]:
     if panel.finest is None or panel.coarsest in (None, panel.finest):
         return []
     fine, coarse = by_cut[panel.finest], by_cut[str(panel.coarsest)]
-    found = []
+    found: list[_Pair] = []
     for seed in sorted(fine.keys() & coarse.keys())[:MOST_SEEDS]:
         pair = _pair(seed, _kept(fine[seed]), _kept(coarse[seed]))
-        if pair is None:
-            return []
-        found.append(pair)
+        if pair is not None and (not found or _same_images(pair, found[0])):
+            found.append(pair)
     return found
+
+
+def _same_images(pair: _Pair, other: _Pair) -> bool:
+    ours, theirs = pair.fine.checksums[pair.of_fine], other.fine.checksums[other.of_fine]
+    return len(ours) == len(theirs) and bool((ours == theirs).all())
 
 
 def _kept(result: Result) -> Kept | None:
@@ -131,16 +134,13 @@ def _kept(result: Result) -> Kept | None:
 def _pair(seed: int, fine: Kept | None, coarse: Kept | None) -> _Pair | None:
     if fine is None or coarse is None:
         return None
-    orders = [np.argsort(kept.checksums, kind="stable") for kept in (fine, coarse)]
-    ours, theirs = fine.checksums[orders[0]], coarse.checksums[orders[1]]
-    if len(ours) != len(theirs) or (ours != theirs).any():
+    both, ours, theirs = np.intersect1d(fine.checksums, coarse.checksums, return_indices=True)
+    if not len(both) or fine.answers.class_ids != coarse.answers.class_ids:
         return None
-    if fine.answers.class_ids != coarse.answers.class_ids:
-        return None
-    return _Pair(seed=seed, fine=fine, coarse=coarse, of_fine=orders[0], of_coarse=orders[1])
+    return _Pair(seed=seed, fine=fine, coarse=coarse, of_fine=ours, of_coarse=theirs)
 
 
-def _chosen(pairs: Sequence[_Pair]) -> list[_Example]:
+def _chosen(pairs: Sequence[_Pair], *, probabilities: bool) -> list[_Example]:
     """The examples: under the first seed, the steadiest first, classes in turn."""
     first = pairs[0]
     steady = np.sum([p.right[0] & ~p.right[1] for p in pairs], axis=0)
@@ -160,7 +160,7 @@ def _chosen(pairs: Sequence[_Pair]) -> list[_Example]:
             checksum=bytes(first.fine.checksums[first.of_fine[i]]),
             true=answers.class_names[int(true[i])],
             said=said.class_names[int(said.top[first.of_coarse[i], 0])],
-            sure=float(np.exp(said.top_logp[first.of_coarse[i], 0])),
+            sure=float(np.exp(said.top_logp[first.of_coarse[i], 0])) if probabilities else None,
         )
         for i in in_turn.tolist()
     ]
@@ -192,7 +192,9 @@ def _item(example: _Example, picture: tuple[bytes, int, int] | None) -> str:
         content, width, height = picture
         address = f"data:image/webp;base64,{b64encode(content).decode()}"
         shown = f'<img alt="{alt}" src="{address}" width="{width}" height="{height}">'
-    said = f"{escape(example.said)}, {100 * example.sure:.0f}&nbsp;%"
+    said = escape(example.said)
+    if example.sure is not None:
+        said += f", {100 * example.sure:.0f}&nbsp;%"
     return f"<li>{shown}<b>{escape(example.true)}</b><span>not {said}</span></li>"
 
 

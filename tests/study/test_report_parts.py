@@ -7,19 +7,26 @@ import json
 import math
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from made_parts import write_run_log
+from made_parts import RIGHT, write_run_log
 from made_up_study import fake_result, write_result
 
 from granctl.progress import Silent
 from granctl.provenance import digest
 from granctl.study.difficulty import DifficultySpec
+from granctl.study.examples import examples_part
+from granctl.study.grid import grid_records
 from granctl.study.linefigure import Axis, Dot, Line, LineFigure, Rule
 from granctl.study.lineprint import draw_lines
 from granctl.study.report import report_of
+from granctl.study.results import load_results
+from granctl.study.summary import Panel, summarise
+from granctl.train.predictions import read_predictions
 from granctl.workspace import Artefact, Workspace
 
 
@@ -130,6 +137,56 @@ def test_latex_is_escaped(rich_report: Artefact) -> None:
         for body in re.findall(r"\\toprule\n(.*?)\\bottomrule", text, re.S):
             rows = [line for line in body.splitlines() if line.endswith(r"\\")]
             assert len({len(re.findall(r"(?<!\\)&", row)) for row in rows}) == 1
+
+
+def test_results_on_different_images_share_some(rich: Workspace, tmp_path: Path) -> None:
+    """Those that both sources were scored on are counted; none is said; scores have no per cent."""
+    (panel,) = [p for p in summarise(load_results(rich)) if p.method == "finetune"]
+    fine = next(p for p in panel.points if p.cut == "leaf")
+    kept = read_predictions(Path(fine.results[0]["path"]).parent / "predictions.parquet")
+    few = [i for i in range(6) if not RIGHT["depth-1"][kept.answers.classes[i]]][1:]
+    part = examples_part(rich, [fewer(panel, few, tmp_path)])
+    assert part is not None
+    rows = grid_records(part.grids[0])
+    assert [sum(row[k] for k in row if k != "seed") for row in rows] == [3, 3]
+    none = examples_part(rich, [fewer(panel, [0], tmp_path / "none", swapped=True)])
+    assert none is not None
+    assert "There is no" in none.html
+    assert "There is no" not in part.html
+    scores = examples_part(rich, [replace(panel, method="fewshot")])
+    assert scores is not None
+    assert "90&nbsp;%" not in scores.html
+
+
+def fewer(panel: Panel, rows: list[int], folder: Path, *, swapped: bool = False) -> Panel:
+    """The panel with predictions of the finest on some images only; or of the coarsest twice."""
+    points = []
+    for point in panel.points:
+        results = []
+        for result in point.results:
+            home = Path(result["path"]).parent
+            if swapped and point.cut == "leaf":
+                other = next(p for p in panel.points if p.cut == "depth-1")
+                home = Path(other.results[point.results.index(result)]["path"]).parent
+            kept = read_predictions(home / "predictions.parquet")
+            own = kept.answers
+            if point.cut == "leaf" and not swapped:
+                part = {
+                    "offsets": np.arange(len(rows) + 1),
+                    "classes": own.classes[rows],
+                    "loss": own.loss[rows],
+                    "margin": own.margin[rows],
+                    "top": own.top[rows],
+                    "top_logp": own.top_logp[rows],
+                }
+                kept = replace(kept, answers=replace(own, **part), checksums=kept.checksums[rows])
+            kept = replace(kept, result_digest=result["digest"])
+            place = folder / result["digest"]
+            place.mkdir(parents=True, exist_ok=True)
+            kept.write(place / "predictions.parquet")
+            results.append({**result, "path": str(place / "result.json")})
+        points.append(replace(point, results=tuple(results)))
+    return replace(panel, points=tuple(points))
 
 
 @pytest.mark.slow
