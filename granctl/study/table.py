@@ -83,15 +83,6 @@ def as_markdown(panels: Sequence[Panel]) -> str:
     return "\n".join(parts)
 
 
-def as_latex(panels: Sequence[Panel]) -> str:
-    r"""One LaTeX table a panel, for `\usepackage{booktabs}`; per cent, differences in points."""
-    headings = HEADINGS + DIFFERENCES
-    return "\n".join(
-        latex_table(f"{panel_title(panel)}. {legend(panel)}", headings, rows_of(panel))
-        for panel in panels
-    )
-
-
 def legend(panel: Panel) -> str:
     """What the columns of differences mean in this panel."""
     if panel.finest is None:
@@ -108,6 +99,15 @@ def rows_of(panel: Panel) -> list[list[str]]:
         [*_text(p), difference_text(p.to_finest), difference_text(p.to_coarsest)]
         for p in panel.points
     ]
+
+
+def as_latex(panels: Sequence[Panel]) -> str:
+    r"""One LaTeX table a panel, for `\usepackage{booktabs}`; per cent, differences in points."""
+    headings = HEADINGS + DIFFERENCES
+    return "\n".join(
+        latex_table(f"{panel_title(panel)}. {legend(panel)}", headings, rows_of(panel))
+        for panel in panels
+    )
 
 
 def terminal_table(panels: Sequence[Panel]) -> tuple[str, list[str], list[list[str]]]:
