@@ -182,6 +182,8 @@ def _grid(index: int, target: str, panels: Sequence[Panel], found: dict[str, Ali
     caption = f"{target}: pretraining classes against the target's classes, weighted by {by}."
     if max(a.maps for a in found.values()) > 1:
         caption += f" Sources with a map a seed: the mean over at most {MOST_MAPS} maps."
+    if gone := [cut for cut in sources if cut not in found]:
+        caption += f" Without a map that was found and shares images: {', '.join(gone)}."
     return Grid(
         name=f"alignment-{index}", caption=caption, columns=tuple(columns), rows=tuple(rows)
     )

@@ -18,6 +18,7 @@ from made_up_study import fake_result, write_result
 
 from granctl.progress import Silent
 from granctl.provenance import digest
+from granctl.study.aligned import alignment_part
 from granctl.study.difficulty import DifficultySpec
 from granctl.study.examples import examples_part
 from granctl.study.grid import grid_records
@@ -72,6 +73,21 @@ def test_alignment_is_that_of_the_maps(rich_report: Artefact) -> None:
     assert float(leaf["error_1_finetune"]) == pytest.approx(1 / 6)
     dots = figure(rich_report, "alignment-1-h")["lines"][0]["dots"]
     assert [round(d["x"], 3) for d in dots] == [1.585, 0]
+
+
+def test_alignment_without_images_weighs_labels(rich: Workspace, tmp_path: Path) -> None:
+    """Without the shard set each label weighs one; a source whose map is gone is named."""
+    bare = Workspace(tmp_path)
+    bare.folder("label-map").mkdir()
+    (path,) = rich.folder("label-map").glob("leaf-*")
+    shutil.copy(path, bare.folder("label-map"))
+    part = alignment_part(bare, summarise(load_results(rich)))
+    assert part is not None
+    (grid,) = part.grids
+    assert [row["source"] for row in grid_records(grid)] == ["leaf"]
+    assert "weighted by labels" in grid.caption
+    assert "Without a map that was found and shares images: depth-1." in grid.caption
+    assert part.figures == ()  # one dot tells nothing
 
 
 def test_levels_are_means_over_seeds(rich_report: Artefact) -> None:
