@@ -7,6 +7,7 @@ grid_html(grid)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -110,7 +111,10 @@ def grid_html(grid: Grid, label: str = "Table.") -> str:
 
 def _head(column: Column) -> str:
     kind = ' class="text"' if column.text else ""
-    return f'<th scope="col"{kind}><button type="button">{escape(column.title)}</button></th>'
+    # A heading breaks between words, and neither in top-1 nor before its unit.
+    title = re.sub(r"\w+(?:-\w+)+", r'<span class="nb">\g<0></span>', escape(column.title))
+    title = title.replace(", %", ",&nbsp;%")
+    return f'<th scope="col"{kind}><button type="button">{title}</button></th>'
 
 
 def _row(cells: Sequence[Cell], columns: Sequence[Column]) -> str:
