@@ -20,7 +20,10 @@ def panel_section(index: int, panel: Panel) -> str:
     """The section of one panel; the first panel's sentence is the page's answer already."""
     number = index + 1
     finding = "" if index == 0 else f'<p class="finding">{unbroken(answer(panel))}</p>'
-    bars = "bars are one standard deviation over seeds, the small dots the seeds themselves"
+    bars = (
+        "bars are one standard deviation over seeds, the pale ones behind them the 95 % t-interval"
+        " (from three seeds on), the small dots the seeds themselves"
+    )
     return f"""<section aria-labelledby="panel-{index}">
 <h2 id="panel-{index}">{unbroken(panel_title(panel))}</h2>
 {finding}

@@ -30,8 +30,9 @@ def draw_curves(panels: Sequence[Panel], svg: Path, png: Path) -> None:
     """Draws one axes a panel, one below the other, and writes both files.
 
     x is the number of pretraining classes with images (log), y the mean top-1 in per cent with
-    bars of one standard deviation over seeds; the right axis is the error. The same panels give
-    the same bytes.
+    bars of one standard deviation over seeds, and pale ones for the 95 % t-interval (from three
+    seeds on: with two it is wider than all else); the right axis is the error. The same panels
+    give the same bytes.
 
     Raises:
         OutputNotWritableError: a file cannot be written.
@@ -141,6 +142,20 @@ def _draw_line(axes: Axes, family: str, points: Sequence[Point]) -> None:
         capsize=2.5,
         label=family,
     )
+    for point in points:
+        low, high = point.top1.low, point.top1.high
+        if point.top1.n > 2 and low is not None and high is not None:
+            x = point.classes_present or 0
+            ends = [100 * low, 100 * high]
+            axes.plot(
+                [x, x],
+                ends,
+                color=colour,
+                linewidth=6,
+                alpha=0.25,
+                scalex=False,
+                solid_capstyle="butt",
+            )
 
 
 def _draw_band(axes: Axes, point: Point) -> None:

@@ -6,6 +6,14 @@ const markerOf = (family) => MARKERS[FAMILY_SHAPE[family] ?? 3];
 const dashOf = (family) => DASHES[FAMILY_SHAPE[family] ?? 3];
 const percent = (fraction, digits = 1) => `${(100 * fraction).toFixed(digits)} %`;
 
+// How far a point's marks go, as fractions: its deviation, and from three seeds on its interval, which
+// with two seeds would be wider than all else.
+function reach(p) {
+  const sd = p.sd || 0;
+  const wide = p.n > 2 && p.low !== null;
+  return [Math.min(p.mean - sd, wide ? p.low : 1), Math.max(p.mean + sd, wide ? p.high : 0)];
+}
+
 function describe(point) {
   const none = point.family === "public" ? "public weights" : "no pretraining";
   const source = point.x === null ? none : `${Math.round(point.x).toLocaleString("en")} classes`;
@@ -48,7 +56,7 @@ function drawCurve(place, panel, width, readout) {
   const small = width < 560;
   const height = small ? 300 : 380;
   const edge = { left: 44, right: 44, top: 18, bottom: 46 };
-  const tops = panel.points.flatMap((p) => [100 * (p.mean + (p.sd || 0)), 100 * (p.mean - (p.sd || 0)), ...p.seeds.map((s) => 100 * s.top1)]);
+  const tops = panel.points.flatMap((p) => [...reach(p).map((v) => 100 * v), ...p.seeds.map((s) => 100 * s.top1)]);
   let [low, high] = [Math.min(...tops), Math.max(...tops)];
   const air = Math.max(0.08 * (high - low), 0.2);
   [low, high] = [Math.max(0, low - air), Math.min(100, high + air)];
@@ -70,8 +78,8 @@ function drawCurve(place, panel, width, readout) {
   }
   for (const p of panel.points) {
     if (p.x === null) continue;
-    const bar = Math.max(6, Math.abs(Y(100 * (p.sd || 0)) - Y(0)));
-    taken.push([X(p.x) - 6, Y(100 * p.mean) - bar, 12, 2 * bar]);
+    const [bottom, top] = reach(p).map((v) => Y(100 * v));
+    taken.push([X(p.x) - 6, top - 6, 12, bottom - top + 12]);
   }
   alone.forEach((p) => nameBand(svg, p, width, edge, Y, taken, curves));
   for (const p of panel.points) if (p.x !== null) drawName(svg, p, X(p.x), Y, width, edge, taken);
@@ -151,6 +159,9 @@ function drawLine(svg, family, points, X, Y, readout) {
     const dot = el("g", { class: "dot", tabindex: 0, role: "img", "aria-label": describe(p) });
     dot.append(el("circle", { class: "halo", cx: x, cy: y, r: 13, "pointer-events": "all" }));
     for (const s of p.seeds) dot.append(el("circle", { cx: x + 9, cy: Y(100 * s.top1), r: 1.6, fill: "var(--c)", opacity: 0.7 }));
+    if (p.n > 2 && p.low !== null) {
+      dot.append(el("path", { d: `M${x},${Y(100 * p.high)}V${Y(100 * p.low)}`, stroke: "var(--c)", "stroke-width": 9, opacity: 0.25 }));
+    }
     if (p.sd !== null) {
       const [a, b] = [Y(100 * (p.mean + p.sd)), Y(100 * (p.mean - p.sd))];
       dot.append(el("path", { d: `M${x},${a}V${b}M${x - 4},${a}h8M${x - 4},${b}h8`, stroke: "var(--c)", "stroke-width": 1.5, fill: "none" }));
@@ -169,8 +180,8 @@ function drawLine(svg, family, points, X, Y, readout) {
 
 function drawName(svg, point, x, Y, width, edge, taken) {
   const w = 6 * point.cut.length + 4;
-  const sd = point.sd || 0;
-  const [above, below] = [Y(100 * (point.mean + sd)) - 8, Y(100 * (point.mean - sd)) + 17];
+  const [low, high] = reach(point);
+  const [above, below] = [Y(100 * high) - 8, Y(100 * low) + 17];
   const left = Math.min(Math.max(x - w / 2, edge.left), width - edge.right - w);
   for (const y of [above, below]) {
     const box = [left, y - 11, w, 14];
