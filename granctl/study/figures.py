@@ -12,6 +12,7 @@ from granctl.study.summary import PUBLIC, TARGET_ALONE, Panel, Point
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 STYLE_OF_FAMILY: dict[str, tuple[str, str, str]] = {
     "taxonomy": ("#0072B2", "o", "-"),
@@ -29,8 +30,9 @@ def draw_curves(panels: Sequence[Panel], svg: Path, png: Path) -> None:
     """Draws one axes a panel, one below the other, and writes both files.
 
     x is the number of pretraining classes with images (log), y the mean top-1 in per cent with
-    bars of one standard deviation over seeds; the right axis is the error. The same panels give
-    the same bytes.
+    bars of one standard deviation over seeds, and pale ones for the 95 % t-interval (from three
+    seeds on: with two it is wider than all else); the right axis is the error. The same panels
+    give the same bytes.
 
     Raises:
         OutputNotWritableError: a file cannot be written.
@@ -44,10 +46,19 @@ def draw_curves(panels: Sequence[Panel], svg: Path, png: Path) -> None:
             figure.subplots(len(panels), 1, squeeze=False)[:, 0], panels, strict=True
         ):
             _draw(axes, panel)
-        with replacing(svg) as temporary:
-            figure.savefig(temporary, format="svg", metadata={"Date": None})
-        with replacing(png) as temporary:
-            figure.savefig(temporary, format="png", dpi=200, metadata={"Software": None})
+        save_figure(figure, svg, png)
+
+
+def save_figure(figure: Figure, svg: Path, png: Path) -> None:
+    """Writes a figure as SVG and PNG; the same figure gives the same bytes.
+
+    Raises:
+        OutputNotWritableError: a file cannot be written.
+    """
+    with replacing(svg) as temporary:
+        figure.savefig(temporary, format="svg", metadata={"Date": None})
+    with replacing(png) as temporary:
+        figure.savefig(temporary, format="png", dpi=200, metadata={"Software": None})
 
 
 def figure_style() -> dict[str, Any]:
@@ -131,6 +142,20 @@ def _draw_line(axes: Axes, family: str, points: Sequence[Point]) -> None:
         capsize=2.5,
         label=family,
     )
+    for point in points:
+        low, high = point.top1.low, point.top1.high
+        if point.top1.n > 2 and low is not None and high is not None:
+            x = point.classes_present or 0
+            ends = [100 * low, 100 * high]
+            axes.plot(
+                [x, x],
+                ends,
+                color=colour,
+                linewidth=6,
+                alpha=0.25,
+                scalex=False,
+                solid_capstyle="butt",
+            )
 
 
 def _draw_band(axes: Axes, point: Point) -> None:

@@ -1,15 +1,18 @@
 // One curve: mean top-1 with deviation over the number of pretraining classes (log).
 
 const BANDS = new Set(["target alone", "public"]);
-const DASH = { taxonomy: "", clusters: "7 4", random: "2 4" };
-const MARKER = {
-  taxonomy: (x, y) => `M${x - 5},${y}a5,5 0 1,0 10,0a5,5 0 1,0 -10,0`,
-  clusters: (x, y) => `M${x - 4.5},${y - 4.5}h9v9h-9z`,
-  random: (x, y) => `M${x},${y - 5.5}l5.5,10h-11z`,
-  other: (x, y) => `M${x},${y - 6}l6,6l-6,6l-6,-6z`,
-};
-const markerOf = (family) => MARKER[family] || MARKER.other;
+const FAMILY_SHAPE = { taxonomy: 0, clusters: 1, random: 2 };
+const markerOf = (family) => MARKERS[FAMILY_SHAPE[family] ?? 3];
+const dashOf = (family) => DASHES[FAMILY_SHAPE[family] ?? 3];
 const percent = (fraction, digits = 1) => `${(100 * fraction).toFixed(digits)} %`;
+
+// How far a point's marks go, as fractions: its deviation, and from three seeds on its interval, which
+// with two seeds would be wider than all else.
+function reach(p) {
+  const sd = p.sd || 0;
+  const wide = p.n > 2 && p.low !== null;
+  return [Math.min(p.mean - sd, wide ? p.low : 1), Math.max(p.mean + sd, wide ? p.high : 0)];
+}
 
 function describe(point) {
   const none = point.family === "public" ? "public weights" : "no pretraining";
@@ -18,14 +21,6 @@ function describe(point) {
   const interval = point.low === null ? "" : `, 95 % interval ${percent(point.low)} to ${percent(point.high)}`;
   const seeds = `${point.n} ${point.n === 1 ? "seed" : "seeds"}`;
   return `${point.cut}: ${source}, top-1 ${percent(point.mean, 2)} (error ${percent(1 - point.mean, 2)}), ${spread}, ${seeds}${interval}`;
-}
-
-function niceTicks(low, high, most) {
-  const steps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20];
-  const step = steps.find((s) => (high - low) / s <= most) || 25;
-  const ticks = [];
-  for (let t = Math.ceil(low / step - 1e-9) * step; t <= high + 1e-9; t += step) ticks.push(t);
-  return { ticks, digits: step < 1 ? 1 : 0 };
 }
 
 function startCurve(place, panel) {
@@ -50,7 +45,7 @@ function drawKeys(list, panel) {
       svg.append(el("rect", { width: 34, height: 12, fill: "var(--alone)", opacity: 0.2 }));
       svg.append(el("line", { x2: 34, y1: 6, y2: 6, stroke: "var(--alone)", "stroke-dasharray": "1 3", "stroke-width": 1.5 }));
     } else {
-      svg.append(el("line", { x2: 34, y1: 6, y2: 6, stroke: "var(--c)", "stroke-width": 1.75, "stroke-dasharray": DASH[family] ?? "6 2 1 2" }));
+      svg.append(el("line", { x2: 34, y1: 6, y2: 6, stroke: "var(--c)", "stroke-width": 1.75, "stroke-dasharray": dashOf(family) }));
       svg.append(el("path", { d: markerOf(family)(17, 6), fill: "var(--c)" }));
     }
     list.append(el("li", { class: familyClass(family) }, svg, family));
@@ -61,7 +56,7 @@ function drawCurve(place, panel, width, readout) {
   const small = width < 560;
   const height = small ? 300 : 380;
   const edge = { left: 44, right: 44, top: 18, bottom: 46 };
-  const tops = panel.points.flatMap((p) => [100 * (p.mean + (p.sd || 0)), 100 * (p.mean - (p.sd || 0)), ...p.seeds.map((s) => 100 * s.top1)]);
+  const tops = panel.points.flatMap((p) => [...reach(p).map((v) => 100 * v), ...p.seeds.map((s) => 100 * s.top1)]);
   let [low, high] = [Math.min(...tops), Math.max(...tops)];
   const air = Math.max(0.08 * (high - low), 0.2);
   [low, high] = [Math.max(0, low - air), Math.min(100, high + air)];
@@ -83,8 +78,8 @@ function drawCurve(place, panel, width, readout) {
   }
   for (const p of panel.points) {
     if (p.x === null) continue;
-    const bar = Math.max(6, Math.abs(Y(100 * (p.sd || 0)) - Y(0)));
-    taken.push([X(p.x) - 6, Y(100 * p.mean) - bar, 12, 2 * bar]);
+    const [bottom, top] = reach(p).map((v) => Y(100 * v));
+    taken.push([X(p.x) - 6, top - 6, 12, bottom - top + 12]);
   }
   alone.forEach((p) => nameBand(svg, p, width, edge, Y, taken, curves));
   for (const p of panel.points) if (p.x !== null) drawName(svg, p, X(p.x), Y, width, edge, taken);
@@ -155,17 +150,18 @@ function boxesAlong(points, X, Y) {
   return boxes;
 }
 
-const overlap = ([a, b, c, d], [e, f, g, h]) => a < e + g && e < a + c && b < f + h && f < b + d;
-
 function drawLine(svg, family, points, X, Y, readout) {
   const group = el("g", { class: familyClass(family) });
   const path = points.map((p, i) => `${i ? "L" : "M"}${X(p.x)},${Y(100 * p.mean)}`).join("");
-  group.append(el("path", { d: path, fill: "none", stroke: "var(--c)", "stroke-width": 1.75, "stroke-dasharray": DASH[family] ?? "6 2 1 2" }));
+  group.append(el("path", { d: path, fill: "none", stroke: "var(--c)", "stroke-width": 1.75, "stroke-dasharray": dashOf(family) }));
   for (const p of points) {
     const [x, y] = [X(p.x), Y(100 * p.mean)];
     const dot = el("g", { class: "dot", tabindex: 0, role: "img", "aria-label": describe(p) });
     dot.append(el("circle", { class: "halo", cx: x, cy: y, r: 13, "pointer-events": "all" }));
     for (const s of p.seeds) dot.append(el("circle", { cx: x + 9, cy: Y(100 * s.top1), r: 1.6, fill: "var(--c)", opacity: 0.7 }));
+    if (p.n > 2 && p.low !== null) {
+      dot.append(el("path", { d: `M${x},${Y(100 * p.high)}V${Y(100 * p.low)}`, stroke: "var(--c)", "stroke-width": 9, opacity: 0.25 }));
+    }
     if (p.sd !== null) {
       const [a, b] = [Y(100 * (p.mean + p.sd)), Y(100 * (p.mean - p.sd))];
       dot.append(el("path", { d: `M${x},${a}V${b}M${x - 4},${a}h8M${x - 4},${b}h8`, stroke: "var(--c)", "stroke-width": 1.5, fill: "none" }));
@@ -184,8 +180,8 @@ function drawLine(svg, family, points, X, Y, readout) {
 
 function drawName(svg, point, x, Y, width, edge, taken) {
   const w = 6 * point.cut.length + 4;
-  const sd = point.sd || 0;
-  const [above, below] = [Y(100 * (point.mean + sd)) - 8, Y(100 * (point.mean - sd)) + 17];
+  const [low, high] = reach(point);
+  const [above, below] = [Y(100 * high) - 8, Y(100 * low) + 17];
   const left = Math.min(Math.max(x - w / 2, edge.left), width - edge.right - w);
   for (const y of [above, below]) {
     const box = [left, y - 11, w, 14];
