@@ -120,6 +120,7 @@ def _record(scored: Scored, source: ShardSet, target: Target) -> dict[str, Any]:
         "best": {"cut": best.labels.name, "path": str(best.path), "digest": best.labels.digest},
         "sure": {
             "probability": None if probability is None else probability[found.order[0]],
+            "highest": names[found.highest],
             "tied": [names[i] for i in found.tied],
             "words": in_words(rule, names, found),
         },
@@ -166,13 +167,13 @@ def in_words(rule: Rule, names: Sequence[str], found: Sure) -> str:
     by = "the probe" if rule == "probe" else "the short runs"
     if found.probability is None:
         return f"{best} is first by {by}; one seed cannot tell how sure that is: give --seeds 2."
-    share = found.probability[found.order[0]]
-    head = f"{best} is first by {by}, with probability {share:.2f}"
+    share = found.probability[found.highest]
+    highest = f"{names[found.highest]} is the highest by {by}, with probability {share:.2f}"
     if not others:
-        return f"{head}: every other cut lies behind it by more than its 95 % interval."
-    if len(others) + 1 == len(names):
-        return f"{head}: no other cut can be told from it."
-    return f"{head}; {_listed(others)} cannot be told from it."
+        return f"{highest}: every other cut lies behind it by more than its 95 % interval."
+    tied = [names[i] for i in found.tied if i != found.highest]
+    apart = "no other cut can" if len(others) + 1 == len(names) else f"{_listed(tied)} cannot"
+    return f"{highest}, but {apart} be told from it; of these {best} tells most by its labels."
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -89,12 +89,15 @@ def _regrets(
     means = np.array([p.top1.mean for p in points])
     classes = [int(p.classes_present or 0) for p in points]
     best = int(means.argmax())
+    told = tables["told"].scores[0] if "told" in tables else None
     rules: dict[str, Any] = {}
     for rule, table in tables.items():
-        found = sure(table.scores, classes, table.ratio)
+        found = sure(table.scores, classes, table.ratio, told)
         mean = table.scores.mean(axis=0)
         rules[rule] = {
             **_regret(points, best, found.order[0]),
+            "highest": points[found.highest].cut,
+            "regret_of_highest": float(means[best] - means[found.highest]),
             "spearman": spearman(mean, means),
             "kendall": kendall(mean, means),
             "tied": [points[i].cut for i in found.tied],

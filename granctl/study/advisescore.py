@@ -170,9 +170,10 @@ class Scored:
         return next(rule for rule in RULES if rule in self.scores)
 
     def sure(self, rule: Rule) -> Sure:
-        """The ranking by a rule."""
+        """The ranking by a rule; what it cannot tell apart, by what labels tell."""
         classes = [c.labelling.num_classes for c in self.candidates]
-        return sure(self.scores[rule], classes, self.ratio if rule == "probe" else 0.0)
+        told = self.scores["told"][0] if "told" in self.scores else None
+        return sure(self.scores[rule], classes, self.ratio if rule == "probe" else 0.0, told)
 
 
 def score(

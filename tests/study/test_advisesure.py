@@ -51,6 +51,16 @@ def test_equal_scores_go_to_the_fewer_classes() -> None:
     assert found.probability == (0.0, 1.0, 0.0)
 
 
+def test_what_cannot_be_told_apart_is_ranked_by_another_score() -> None:
+    """Only among those: the third, which lies far behind, stays last whatever it has there."""
+    scores = np.array([[0.80, 0.81, 0.3], [0.84, 0.82, 0.31], [0.82, 0.82, 0.32]])
+    found = sure(scores, [2, 3, 4], 0.0, np.array([1.0, 2.0, 9.0]))
+    assert found.highest == 0
+    assert found.order == (1, 0, 2)
+    assert found.tied == (1, 0)
+    assert sure(scores, [2, 3, 4], 0.0).order == (0, 1, 2)
+
+
 def test_what_is_counted_once_has_no_probability() -> None:
     """One row: a ranking, ties of equal scores, no interval."""
     found = sure(np.array([[1.0, 2.0, 2.0]]), [2, 9, 5], 0.0)
