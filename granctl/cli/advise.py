@@ -63,7 +63,7 @@ def advise_options(
         typer.Option(help="The target's, by the same network, where they are other images."),
     ] = None,
     per_class: Annotated[
-        int, typer.Option(help="Labelled target images a class that teach the probe, at most.")
+        int, typer.Option(help="Labelled target images a class that teach a read-out, at most.")
     ] = 20,
     draws: Annotated[int, typer.Option(help="Times that the probe divides the images.")] = 20,
     short: Annotated[

@@ -20,13 +20,13 @@ from granctl.progress import Progress
 from granctl.provenance import digest, provenance
 from granctl.shards.index import ShardSet
 from granctl.study.advisecandidates import cuts_of_hierarchy, given_cuts
+from granctl.study.advisefeatures import seen_by_network
 from granctl.study.advisescore import (
     RULES,
     AdviseSpec,
     Rule,
     Scored,
     score,
-    seen_by_network,
 )
 from granctl.study.advisesure import Sure
 from granctl.train.targets import Target, shards_named
@@ -73,7 +73,7 @@ def advise(
         candidates = given_cuts(spec.cuts, source, progress)
     else:
         candidates = cuts_of_hierarchy(workspace, source, spec.taxonomy, progress)
-    seen = seen_by_network(source, target, spec)
+    seen = seen_by_network(source, target, spec.features, spec.target_features)
     inputs = {
         "source": source.digest,
         "target_shards": target.shards.digest,
@@ -87,7 +87,7 @@ def advise(
     if made := folder_state(folder, identity) != "whole":
         begin_folder(folder, identity, asked, inputs)
         with making_alone(folder, progress):
-            scored = score(workspace, source, target, candidates, spec, seen, folder, progress)
+            scored = score(workspace, source, target, candidates, spec, seen, progress)
             record = {**_record(scored, source, target), "asked": asked}
             record["provenance"] = provenance(asked, inputs)
             write_json(folder / ADVICE_NAME, record)

@@ -24,8 +24,9 @@ from granctl.provenance import digest, provenance
 from granctl.shards.index import ShardSet
 from granctl.study.advisecandidates import Candidate
 from granctl.study.adviseevidence import TRAIN
+from granctl.study.advisefeatures import Seen, seen_by_network
 from granctl.study.adviseregret import Table, judged, mean_regret
-from granctl.study.advisescore import AdviseSpec, Scored, Seen, score, seen_by_network
+from granctl.study.advisescore import AdviseSpec, Scored, score
 from granctl.study.reproduce import target_of
 from granctl.study.results import load_results
 from granctl.study.summary import PUBLIC, Panel, Point, summarise
@@ -88,7 +89,8 @@ def judge(
     maps: dict[str, tuple[Path, LabelMap]] = {}
     grids = _grids(workspace, summarise(results), maps, progress)
     goals = {grid.goal: grid for grid in grids}
-    seen = {key: seen_by_network(g.source, g.target, spec) for key, g in goals.items()}
+    files = spec.features, spec.target_features
+    seen = {key: seen_by_network(g.source, g.target, *files) for key, g in goals.items()}
     asked = {
         "results": sorted(str(r["digest"]) for r in results),
         "goals": [{"goal": list(key), **spec.record(found)} for key, found in seen.items()],
@@ -101,7 +103,7 @@ def judge(
             panels = []
             for key, features in seen.items():
                 same = [grid for grid in grids if grid.goal == key]
-                panels += _judged(workspace, same, maps, spec, features, folder, progress)
+                panels += _judged(workspace, same, maps, spec, features, progress)
             without = [p["without_own"] for p in panels if p["without_own"] is not None]
             record = {"panels": panels, "regret": mean_regret(panels)}
             record |= {"regret_without_own": mean_regret(without), "asked": asked}
@@ -168,7 +170,6 @@ def _judged(
     maps: Maps,
     spec: AdviseSpec,
     features: Seen | None,
-    folder: Path,
     progress: Progress,
 ) -> list[dict[str, Any]]:
     """The judgements of panels that share source and target: each label map is scored once."""
@@ -178,7 +179,7 @@ def _judged(
         Candidate(path=path, labels=labels, labelling=label_images(source, TRAIN, labels))
         for path, labels in (maps[d] for d in wanted)
     ]
-    scored = score(workspace, source, target, candidates, spec, features, folder, progress)
+    scored = score(workspace, source, target, candidates, spec, features, progress)
     return [_of_grid(grid, scored, wanted) for grid in grids]
 
 

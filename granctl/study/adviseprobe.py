@@ -215,7 +215,7 @@ def probe(data: ProbeData, *, per_class: int, draws: int, seed: int) -> Probed:
             pretrains, asked = np.sort(shuffled[:cut]), np.sort(shuffled[cut:])
         teaches, scored = divided(data.classes, asked, per_class, rng)
         ratios.append(len(scored) / (len(teaches) + (data.target is None) * len(pretrains)))
-        reader = _Reader(target=target, classes=data.classes, teaches=teaches, scored=scored)
+        reader = Reader(target=target, classes=data.classes, teaches=teaches, scored=scored)
         plain[draw] = reader.top1(np.eye(target.shape[1]))
         spaces: dict[bytes, Space] = {}
         for i, candidate in enumerate(data.candidates):
@@ -228,7 +228,7 @@ def probe(data: ProbeData, *, per_class: int, draws: int, seed: int) -> Probed:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Reader:
+class Reader:
     """Target images that teach and others that are scored."""
 
     target: Matrix

@@ -10,15 +10,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from granctl.errors import BadOptionError, CoversNothingError, FeaturesOfOthersError
+from granctl.errors import BadOptionError, CoversNothingError
 from granctl.progress import Progress
 from granctl.provenance import plain
-from granctl.shards.features import Features
 from granctl.shards.index import ShardSet
 from granctl.study.advisecandidates import Candidate
 from granctl.study.adviseevidence import TRAIN, Evidence, evidence
+from granctl.study.advisefeatures import Seen
 from granctl.study.adviseprobe import ProbeData, probe
-from granctl.study.adviseshort import ShortSpec, short_runs
+from granctl.study.adviseshort import ShortData, ShortSpec, short_runs
 from granctl.study.advisesure import Sure, sure
 from granctl.study.cuts import open_taxonomy
 from granctl.train.labelling import label_images
@@ -28,13 +28,12 @@ from granctl.workspace import Workspace
 Rule = Literal["short", "probe", "told"]
 Matrix = NDArray[np.float64]
 RULES: dict[Rule, str] = {
-    "short": "top-1 of nearest neighbours on the target after a short pretraining, mean over seeds",
+    "short": "top-1 on the target of a linear read-out after a short pretraining, mean over seeds",
     "probe": "top-1 on the target of a linear probe in which the cut's classes are brought to the"
     " fore, mean over draws",
     "told": "bits that the source class tells of the target class, learnt image by image",
 }
 """What each score is. The first of them that was asked for ranks; `told` is always there."""
-_TARGET_NAME = "target.parquet"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +49,7 @@ class AdviseSpec:
     target_features: Path | None = None
     """Of the target's, by the same network; None: they are the same images."""
     per_class: int = 20
-    """Labelled target images a class that teach the probe, at most."""
+    """Labelled target images a class that teach a read-out, at most."""
     draws: int = 20
     """Times that the probe divides the images anew."""
     short: ShortSpec | None = None
@@ -86,69 +85,11 @@ class AdviseSpec:
             table = {
                 k: v for k, v in plain(self.short.recipe).items() if k not in ("name", "about")
             }
-            short = {"recipe": table, "seeds": self.short.seeds}
+            short = {"recipe": table, "seeds": self.short.seeds, "per_class": self.per_class}
         return {
             "probe": None if seen is None else {**probing, "features": list(seen.digests)},
             "short": short,
         }
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Seen:
-    """Features of the training images, each column with mean 0 and deviation 1 over the source."""
-
-    source: Matrix
-    """Shape (n, d)."""
-    target: Matrix | None
-    """Shape (m, d); None: the same images."""
-    digests: tuple[str, ...]
-    """Of the files."""
-
-
-def seen_by_network(source: ShardSet, target: Target, spec: AdviseSpec) -> Seen | None:
-    """Reads the features that a probe wants; None where none were given.
-
-    Raises:
-        BadOptionError: features of the target are missing, needless, or of another network.
-        FeaturesOfOthersError: they lack training images.
-        GranctlError: a file is missing or damaged.
-    """
-    if spec.features is None:
-        return None
-    ours = Features.read(spec.features)
-    rows = _of_images(ours, spec.features, source, "--features")
-    mean, deviation = rows.mean(axis=0), rows.std(axis=0)
-    scale = np.where(deviation > 0, deviation, 1)
-    same = source.digest == target.shards.digest
-    if same or spec.target_features is None:
-        if not same:
-            problem = f"the images of {target.name} are not the source's"
-            hint = "embed them with the same network:"
-            hint += f" `granctl embed --shards {target.shards.where}`"
-            raise BadOptionError("--target-features", problem, hint)
-        if spec.target_features is not None:
-            problem = "the target's images are the source's"
-            raise BadOptionError("--target-features", problem, "leave it out")
-        return Seen(source=(rows - mean) / scale, target=None, digests=(ours.digest,))
-    theirs = Features.read(spec.target_features)
-    if theirs.run_digest != ours.run_digest:
-        problem = f"{spec.target_features} is of another network than {spec.features}"
-        raise BadOptionError("--target-features", problem, "embed both sets with one network")
-    others = _of_images(theirs, spec.target_features, target.shards, "--target-features")
-    digests = (ours.digest, theirs.digest)
-    return Seen(source=(rows - mean) / scale, target=(others - mean) / scale, digests=digests)
-
-
-def _of_images(features: Features, path: Path, shards: ShardSet, option: str) -> Matrix:
-    """The rows of a shard set's training images, in its order."""
-    wanted = shards.checksums(TRAIN)
-    order = np.argsort(features.checksums, kind="stable")
-    place = np.searchsorted(features.checksums[order], wanted).clip(max=len(order) - 1)
-    row = order[place]
-    lacking = int((features.checksums[row] != wanted).sum())
-    if lacking:
-        raise FeaturesOfOthersError(path, shards.where, lacking, len(wanted), option)
-    return np.asarray(features.matrix[row], dtype=np.float64)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -183,7 +124,6 @@ def score(
     candidates: Sequence[Candidate],
     spec: AdviseSpec,
     seen: Seen | None,
-    folder: Path,
     progress: Progress,
 ) -> Scored:
     """Scores the candidates by every rule that was asked for.
@@ -195,7 +135,6 @@ def score(
         candidates: at least one.
         spec: what is asked.
         seen: as `seen_by_network`.
-        folder: where the target's label map is put down for the short runs.
         progress: told what is done.
 
     Raises:
@@ -219,24 +158,26 @@ def score(
             source=seen.source,
             candidates=[c.classes for c in candidates],
             target=seen.target,
-            classes=_classes_of(target),
+            classes=classes_of(target),
         )
         probed = probe(data, per_class=spec.per_class, draws=spec.draws, seed=spec.seed)
         scores["probe"], ratio = probed.scores, probed.ratio
         unchanged = float(probed.plain.mean())
     if spec.short is not None:
-        labels = folder / _TARGET_NAME
-        target.labels.write(labels)
-        goal = target.name, Path(target.shards.where), labels
-        cuts = [c.path for c in candidates]
-        shards, processes = Path(source.where), spec.processes
-        scores["short"] = short_runs(workspace, spec.short, shards, cuts, goal, processes, progress)
+        short = ShortData(
+            source=source,
+            cuts=[c.path for c in candidates],
+            target=target.shards,
+            classes=classes_of(target),
+        )
+        how = spec.short, spec.per_class, spec.processes
+        scores["short"] = short_runs(workspace, short, *how, progress)
     return Scored(
         candidates=candidates, evidence=found, scores=scores, ratio=ratio, plain=unchanged
     )
 
 
-def _classes_of(target: Target) -> NDArray[np.int64]:
+def classes_of(target: Target) -> NDArray[np.int64]:
     """The class of each training image, -1 for none; of several the first."""
     found = label_images(target.shards, TRAIN, target.labels)
     classes = np.full(target.shards.num_images(TRAIN), -1, np.int64)

@@ -1,4 +1,4 @@
-"""Short pretrainings of every candidate, scored on the target: cells, so that they go on."""
+"""Short pretrainings of every candidate, and the target read out: cells, so that they go on."""
 
 from __future__ import annotations
 
@@ -10,13 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from granctl.errors import BadOptionError
-from granctl.files import read_json
 from granctl.progress import Progress
+from granctl.shards.features import Features
+from granctl.shards.index import ShardSet
 from granctl.study import work
+from granctl.study.adviseevidence import TRAIN
+from granctl.study.advisefeatures import rows_of_images
+from granctl.study.adviseprobe import SOURCE_SHARE, Ints, Reader, divided
 from granctl.study.cells import Cell, run_cells
+from granctl.train.asked import PretrainSpec, ask
+from granctl.train.labelling import label_images
 from granctl.train.recipe import DEFAULT_RECIPE, Recipe, load_recipe, settings
+from granctl.tree.labelmap import LabelMap
 from granctl.workspace import Workspace
 
+_FLAT = 1e-12
 FIRST_SEED = 2000
 """Of the short runs: none of a study's, so that advice is not judged by the runs that it saw."""
 
@@ -53,25 +61,42 @@ class ShortSpec:
         return cls(recipe=chosen, seeds=seeds)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ShortData:
+    """What is pretrained on, and read out."""
+
+    source: ShardSet
+    cuts: Sequence[Path]
+    """Label maps."""
+    target: ShardSet
+    classes: Ints
+    """Shape (m,): the target's class of each of its training images, -1 for none."""
+
+    @property
+    def same_images(self) -> bool:
+        """Whether the target's images are the source's."""
+        return self.source.digest == self.target.digest
+
+
 def short_runs(
     workspace: Workspace,
+    data: ShortData,
     spec: ShortSpec,
-    shards: Path,
-    cuts: Sequence[Path],
-    target: tuple[str, Path, Path],
+    per_class: int,
     processes: int,
     progress: Progress,
 ) -> NDArray[np.float64]:
-    """Pretrains on every cut and asks the nearest neighbours on the target.
+    """Pretrains on every cut and reads the target out of what the network sees, as the probe does.
 
-    Runs and results lie in the workspace like any others, and are found again.
+    Where the target's images are the source's, three quarters of them pretrain and the others are
+    read out. No held-out image is looked at. Runs and features lie in the workspace like any
+    others, and are found again.
 
     Args:
         workspace: where they go.
+        data: images and classes.
         spec: how long, and how often.
-        shards: the source.
-        cuts: label maps.
-        target: its name, shard set and label map.
+        per_class: labelled images a class that teach the read-out, at most.
         processes: at least 1, of one thread each.
         progress: told each run.
 
@@ -81,25 +106,38 @@ def short_runs(
     Raises:
         GranctlError: a run failed.
     """
-    name, target_shards, target_labels = target
     seeds = range(FIRST_SEED, FIRST_SEED + spec.seeds)
+    asked = {(s, i): _asked(data, spec, cut, s) for s in seeds for i, cut in enumerate(data.cuts)}
+    target = Path(data.target.where)
     cells = []
-    for seed in seeds:
-        for i, cut in enumerate(cuts):
-            run = {"shards": shards, "labels": cut, "recipe": spec.recipe, "seed": seed}
-            goal = {"target": name, "shards": target_shards, "labels": target_labels}
-            how = {"method": "knn", "seed": seed, "per_class": None, "steps": None}
-            cells += [
-                Cell(
-                    name=f"run.{i}.s{seed}", work=work.pretrain_on, params={**run, "images": None}
-                ),
-                Cell(
-                    name=f"knn.{i}.s{seed}",
-                    work=work.transfer_to,
-                    params={**goal, **how},
-                    needs={"run": f"run.{i}.s{seed}"},
-                ),
-            ]
+    for (seed, i), one in asked.items():
+        run = {key: getattr(one, key) for key in ("shards", "labels", "recipe", "seed", "images")}
+        name, needs = f"run.{i}.s{seed}", {"run": f"run.{i}.s{seed}"}
+        cells.append(Cell(name=name, work=work.pretrain_on, params=run))
+        seen = {"shards": target}
+        cells.append(Cell(name=f"see.{i}.s{seed}", work=work.embed_with, params=seen, needs=needs))
     done = run_cells(workspace, cells, processes, progress)
-    rows = [[done[f"knn.{i}.s{seed}"].path for i in range(len(cuts))] for seed in seeds]
-    return np.array([[read_json(path)["top1"] for path in row] for row in rows])
+    scores = np.zeros((spec.seeds, len(data.cuts)))
+    for row, seed in enumerate(seeds):
+        free = data.classes >= 0
+        if data.same_images:
+            for i in range(len(data.cuts)):
+                free[ask(workspace, asked[seed, i], None).labelled[0].row] = False
+        rng = np.random.default_rng(seed)
+        teaches, scored = divided(data.classes, np.flatnonzero(free), per_class, rng)
+        for i in range(len(data.cuts)):
+            path = done[f"see.{i}.s{seed}"].path
+            rows = rows_of_images(Features.read(path), path, data.target, "--features")
+            rows /= np.maximum(rows.std(axis=0), _FLAT)
+            reader = Reader(target=rows, classes=data.classes, teaches=teaches, scored=scored)
+            scores[row, i] = reader.top1(np.eye(rows.shape[1]))
+    return scores
+
+
+def _asked(data: ShortData, spec: ShortSpec, cut: Path, seed: int) -> PretrainSpec:
+    images = None
+    if data.same_images:
+        labelled = label_images(data.source, TRAIN, LabelMap.read(cut))
+        images = max(round(SOURCE_SHARE * len(labelled)), 1)
+    where = Path(data.source.where)
+    return PretrainSpec(shards=where, labels=cut, recipe=spec.recipe, seed=seed, images=images)

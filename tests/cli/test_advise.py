@@ -85,6 +85,10 @@ def test_a_probe_says_how_sure_it_is(advise: Callable, made: dict[str, Path]) ->
     assert "by the probe" in found["sure"]["words"]
 
 
+def run_seed(run: Path) -> int:
+    return int(json.loads((run / "spec.json").read_text())["spec"]["seed"])
+
+
 def one_by_one(workspace: Workspace, cells: Sequence[Cell], *_: object) -> dict[str, Artefact]:
     """The cells in this process, which has torch loaded already."""
     done: dict[str, Artefact] = {}
@@ -95,9 +99,12 @@ def one_by_one(workspace: Workspace, cells: Sequence[Cell], *_: object) -> dict[
 
 
 def test_short_runs_rank_and_are_judged(
-    advise: Callable, made: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+    granctl: Callable, advise: Callable, made: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Runs of one epoch, found again by the next call; their own results serve as a grid."""
+    """Runs of one epoch on 27 of the 36 images, found again by the next call; and a grid of them.
+
+    No held-out image is looked at by the advice.
+    """
     monkeypatch.setattr("granctl.study.adviseshort.run_cells", one_by_one)
     maps = [next((made["ws"] / "label-maps").glob(f"depth-{d}-*")) for d in (1, 3)]
     cuts = [word for path in maps for word in ("--cut", path)]
@@ -107,6 +114,10 @@ def test_short_runs_rank_and_are_judged(
     assert all(row["short"]["n"] == 2 for row in found["ranking"])
     runs = sorted((made["ws"] / "runs").glob("*"))
     assert len(runs) == 4
+    assert [json.loads((run / "spec.json").read_text())["spec"]["images"] for run in runs] == [
+        27
+    ] * 4
+    assert not (made["ws"] / "results").exists()
     before = [(run / "manifest.json").stat().st_mtime_ns for run in runs]
     assert advise(*asked, "--processes", 2).json["made"] is False
     advice = Path(found["path"])
@@ -114,6 +125,9 @@ def test_short_runs_rank_and_are_judged(
     assert advise(*asked).json["ranking"] == found["ranking"]
     assert [(run / "manifest.json").stat().st_mtime_ns for run in runs] == before
 
+    for run in runs:
+        asked = ["--target", made["shards"], "--method", "knn", "--seed", run_seed(run)]
+        assert granctl("transfer", "--run", run, *asked, "--workspace", made["ws"]).code == 0
     results = "--judge", made["ws"] / "results"
     judged = advise(*results, "--features", made["features"], "--json").json
     assert judged["kind"] == "judgement"
