@@ -171,6 +171,18 @@ class FeaturesOfOthersError(DataError):
         )
 
 
+class NothingToReadOutError(UserError):
+    """A target of which no image can teach a read-out and another of its class be scored."""
+
+    def __init__(self, num: int) -> None:
+        super().__init__(
+            f"of the {num} training images of the target that do not pretrain, no two are of one"
+            " class: there is nothing to teach a read-out with",
+            "take a target with more images a class; without --features and --short labels alone"
+            " are counted",
+        )
+
+
 class NothingToJudgeError(UserError):
     """Results from which no advice can be judged."""
 

@@ -20,6 +20,7 @@ from granctl.progress import Progress
 from granctl.provenance import digest, provenance
 from granctl.shards.index import ShardSet
 from granctl.study.advisecandidates import cuts_of_hierarchy, given_cuts
+from granctl.study.adviseevidence import TRAIN
 from granctl.study.advisefeatures import seen_by_network
 from granctl.study.advisescore import (
     RULES,
@@ -62,6 +63,7 @@ def advise(
 
     Raises:
         BadOptionError: an option that cannot be used.
+        NoSuchSplitError: source or target has no training images.
         NoHierarchyError, NothingToRankError: there are no cuts to choose from.
         CoversNothingError: there are only labels to go by, and no cut shares any with the target.
         FeaturesOfOthersError: features lack images.
@@ -69,16 +71,18 @@ def advise(
         GranctlError: an input is missing or damaged, or a short run failed.
     """
     spec.check()
-    if spec.cuts:
-        candidates = given_cuts(spec.cuts, source, progress)
-    else:
-        candidates = cuts_of_hierarchy(workspace, source, spec.taxonomy, progress)
-    seen = seen_by_network(source, target, spec.features, spec.target_features)
     inputs = {
         "source": source.digest,
         "target_shards": target.shards.digest,
         "target_labels": target.labels.digest,
     }
+    for shards in (source, target.shards):
+        shards.num_images(TRAIN)  # there is such a split
+    if spec.cuts:
+        candidates = given_cuts(spec.cuts, source, progress)
+    else:
+        candidates = cuts_of_hierarchy(workspace, source, spec.taxonomy, progress)
+    seen = seen_by_network(source, target, spec.features, spec.target_features)
     inputs |= {f"cut-{i}": c.labels.digest for i, c in enumerate(candidates)}
     asked = {"inputs": inputs, "target": target.name, **spec.record(seen)}
     identity = digest({"kind": "advice", "schema": SCHEMA, "version": __version__, **asked})
@@ -107,7 +111,7 @@ def _record(scored: Scored, source: ShardSet, target: Target) -> dict[str, Any]:
         "source": {
             "path": source.where,
             "digest": source.digest,
-            "images": source.num_images("train"),
+            "images": source.num_images(TRAIN),
         },
         "target": {
             "name": target.name,

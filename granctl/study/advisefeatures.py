@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from granctl.errors import BadOptionError, FeaturesOfOthersError
+from granctl.errors import BadOptionError, FeaturesNotFiniteError, FeaturesOfOthersError
 from granctl.shards.features import Features
 from granctl.shards.index import ShardSet
 from granctl.study.adviseevidence import TRAIN
@@ -70,6 +70,7 @@ def rows_of_images(features: Features, path: Path, shards: ShardSet, option: str
 
     Raises:
         FeaturesOfOthersError: some have none; `path` and `option` say which file that is.
+        FeaturesNotFiniteError: a row holds NaN or infinity.
     """
     wanted = shards.checksums(TRAIN)
     order = np.argsort(features.checksums, kind="stable")
@@ -78,4 +79,7 @@ def rows_of_images(features: Features, path: Path, shards: ShardSet, option: str
     lacking = int((features.checksums[row] != wanted).sum())
     if lacking:
         raise FeaturesOfOthersError(path, shards.where, lacking, len(wanted), option)
-    return np.asarray(features.matrix[row], dtype=np.float64)
+    rows = np.asarray(features.matrix[row], dtype=np.float64)
+    if len(bad := np.flatnonzero(~np.isfinite(rows).all(axis=1))):
+        raise FeaturesNotFiniteError(path, len(bad), [wanted[i].decode() for i in bad[:3]])
+    return rows

@@ -23,6 +23,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from granctl.errors import NothingToReadOutError
+
 Matrix = NDArray[np.float64]
 Ints = NDArray[np.int64]
 PENALTIES = 10.0 ** np.arange(-5, 3.5, 0.5)
@@ -198,11 +200,13 @@ def probe(data: ProbeData, *, per_class: int, draws: int, seed: int) -> Probed:
     """Top-1 on the target after each candidate.
 
     Args:
-        data: features and classes; at least two target images of one class among those that teach
-            and are scored.
+        data: features and classes.
         per_class: labelled target images a class that teach, at most; half of a class is scored.
         draws: times that the images are divided anew; all candidates share each division.
         seed: of the divisions.
+
+    Raises:
+        NothingToReadOutError: too few of the target's images are left for a read-out.
     """
     total, target = len(data.source), data.source if data.target is None else data.target
     scores, plain = np.zeros((draws, len(data.candidates))), np.zeros(draws)
@@ -247,11 +251,17 @@ class Reader:
 def divided(
     classes: Ints, images: Ints, per_class: int, rng: np.random.Generator
 ) -> tuple[Ints, Ints]:
-    """Images that teach and images that are scored; of a class of one image it is scored."""
+    """Images that teach and images that are scored; of a class of one image it is scored.
+
+    Raises:
+        NothingToReadOutError: no image would teach.
+    """
     images = rng.permutation(images[classes[images] >= 0])
     order = np.argsort(classes[images], kind="stable")
     images = images[order]
     _, first, sizes = np.unique(classes[images], return_index=True, return_counts=True)
     rank = np.arange(len(images)) - np.repeat(first, sizes)
     teaches = rank < np.repeat(np.minimum(sizes // 2, per_class), sizes)
+    if not teaches.any():
+        raise NothingToReadOutError(len(images))
     return np.sort(images[teaches]), np.sort(images[~teaches])

@@ -7,9 +7,10 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from generated_images import LABELS, encoded
-from made_features import write_features_of
+from made_features import write_features, write_features_of
 
 from granctl.progress import Silent
 from granctl.shards.index import ShardSet
@@ -181,3 +182,10 @@ def test_features_of_other_images_end_with_3(
     assert done.code == 3
     assert "lacks 4 of the 36 training images" in done.err
     assert "granctl embed" in done.err
+    with_nan = np.ones((36, 4))
+    with_nan[3, 2] = np.nan
+    checksums = ShardSet.open(made["shards"]).checksums("train").tolist()
+    broken = write_features(tmp_path / "nan.parquet", ["x"] * 36, with_nan, checksums)
+    done = advise(made["shards"], made["shards"], "--features", broken)
+    assert done.code == 3
+    assert "NaN or infinity in the features of at least 1 image" in done.err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from granctl.errors import NothingToReadOutError
 from granctl.study.adviseprobe import (
     Classes,
     ProbeData,
@@ -126,3 +127,5 @@ def test_half_of_a_class_is_scored() -> None:
     assert np.bincount(classes[teaches], minlength=3).tolist() == [4, 1, 0]
     assert np.bincount(classes[scored]).tolist() == [6, 2, 1]
     assert not set(teaches) & set(scored)
+    with pytest.raises(NothingToReadOutError, match="of the 2 training images"):
+        divided(classes, np.array([0, 12, 14]), 4, np.random.default_rng(0))
