@@ -141,6 +141,30 @@ def test_short_runs_rank_and_are_judged(
     assert json.loads(Path(judged["path"], "judgement.json").read_text())["panels"] == [panel]
 
 
+def test_a_target_of_other_images(
+    granctl: Callable, advise: Callable, made: dict[str, Path], tmp_path: Path
+) -> None:
+    """Labels meet by the hierarchy, features by the network; four of its five labels are known."""
+    for i, label in enumerate((*LABELS[:4], "n09999999")):
+        for j in range(8):
+            path = tmp_path / "images" / ("train" if j < 7 else "test") / label / f"{j}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encoded(1000 + 10 * i + j))
+    shards = granctl("shards", "build", "--source", tmp_path / "images", "--quiet").path
+    theirs = write_features_of(tmp_path / "f.parquet", ShardSet.open(shards))
+    asked = [made["shards"], shards, "--features", made["features"], "--target-features", theirs]
+    found = advise(*asked, "--draws", 3, "--json").json
+    assert found["target"]["same_images"] is False
+    assert found["rule"] == "probe"
+    species = next(row for row in found["ranking"] if row["cut"] == "depth-3")
+    assert species["covered"] == pytest.approx(4 / 5)
+    assert species["purity"] == 1
+    assert species["probe"]["n"] == 3
+    labels = advise(made["shards"], shards, "--json").json
+    assert labels["rule"] == "told"
+    assert labels["best"]["cut"] == "depth-3"
+
+
 @pytest.mark.slow
 def test_short_runs_in_two_processes(advise: Callable, made: dict[str, Path]) -> None:
     """Each is a cell of its own, as those of a study are."""
