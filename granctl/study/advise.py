@@ -14,27 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from granctl import __version__
-from granctl.alone import making_alone
-from granctl.files import read_json, write_json
 from granctl.progress import Progress
-from granctl.provenance import digest, provenance
+from granctl.provenance import digest
 from granctl.shards.index import ShardSet
 from granctl.study.advisecandidates import cuts_of_hierarchy, given_cuts
 from granctl.study.adviseevidence import TRAIN
 from granctl.study.advisefeatures import seen_by_network
-from granctl.study.advisescore import (
-    RULES,
-    AdviseSpec,
-    Rule,
-    Scored,
-    score,
-)
+from granctl.study.adviserecord import SCHEMA, kept
+from granctl.study.advisescore import RULES, AdviseSpec, Rule, Scored, counted, score
 from granctl.study.advisesure import Sure
+from granctl.study.cuts import open_taxonomy
 from granctl.train.targets import Target, shards_named
-from granctl.workspace import Artefact, Workspace, begin_folder, finish_folder, folder_state, slug
-
-SCHEMA = 1
-ADVICE_NAME = "advice.json"
+from granctl.workspace import Artefact, Workspace, slug
 
 
 def open_source(workspace: Workspace, name: str | None, progress: Progress) -> ShardSet:
@@ -83,21 +74,19 @@ def advise(
     else:
         candidates = cuts_of_hierarchy(workspace, source, spec.taxonomy, progress)
     seen = seen_by_network(source, target, spec.features, spec.target_features)
+    known = counted(source, target, candidates, spec, progress)
+    inputs["taxonomy"] = open_taxonomy(spec.taxonomy).digest
     inputs |= {f"cut-{i}": c.labels.digest for i, c in enumerate(candidates)}
     asked = {"inputs": inputs, "target": target.name, **spec.record(seen)}
     identity = digest({"kind": "advice", "schema": SCHEMA, "version": __version__, **asked})
     name = slug(f"{source.name}-for-{target.name}")
     folder = out.absolute() if out else workspace.place("advice", name, identity)
-    if made := folder_state(folder, identity) != "whole":
-        begin_folder(folder, identity, asked, inputs)
-        with making_alone(folder, progress):
-            scored = score(workspace, source, target, candidates, spec, seen, progress)
-            record = {**_record(scored, source, target), "asked": asked}
-            record["provenance"] = provenance(asked, inputs)
-            write_json(folder / ADVICE_NAME, record)
-            finish_folder(folder, {"kind": "advice", "digest": identity, "schema": SCHEMA})
-    details = read_json(folder / ADVICE_NAME)
-    return Artefact(kind="advice", path=folder, digest=identity, made=made, details=details)
+
+    def make() -> dict[str, Any]:
+        scored = score(workspace, source, target, candidates, known, spec, seen, progress)
+        return _record(scored, source, target)
+
+    return kept("advice", folder, identity, asked, inputs, make, progress)
 
 
 def _record(scored: Scored, source: ShardSet, target: Target) -> dict[str, Any]:

@@ -16,17 +16,16 @@ from typing import Any
 import numpy as np
 
 from granctl import __version__
-from granctl.alone import making_alone
 from granctl.errors import BadOptionError, GranctlError, NothingToJudgeError
-from granctl.files import read_json, write_json
 from granctl.progress import Progress
-from granctl.provenance import digest, provenance
+from granctl.provenance import digest
 from granctl.shards.index import ShardSet
 from granctl.study.advisecandidates import Candidate
 from granctl.study.adviseevidence import TRAIN
 from granctl.study.advisefeatures import Seen, seen_by_network
+from granctl.study.adviserecord import SCHEMA, kept
 from granctl.study.adviseregret import Table, judged, mean_regret
-from granctl.study.advisescore import AdviseSpec, Scored, score
+from granctl.study.advisescore import AdviseSpec, Scored, counted, score
 from granctl.study.reproduce import target_of
 from granctl.study.results import load_results
 from granctl.study.summary import PUBLIC, Panel, Point, summarise
@@ -35,10 +34,8 @@ from granctl.train.lookup import find_map, shards_of_run
 from granctl.train.runs import Run
 from granctl.train.targets import Target
 from granctl.tree.labelmap import LabelMap
-from granctl.workspace import Artefact, Workspace, begin_folder, finish_folder, folder_state
+from granctl.workspace import Artefact, Workspace
 
-SCHEMA = 1
-JUDGEMENT_NAME = "judgement.json"
 Maps = Mapping[str, tuple[Path, LabelMap]]
 
 
@@ -97,20 +94,17 @@ def judge(
     }
     identity = digest({"kind": "judgement", "schema": SCHEMA, "version": __version__, **asked})
     folder = out.absolute() if out else workspace.place("judgement", "judgement", identity)
-    if made := folder_state(folder, identity) != "whole":
-        begin_folder(folder, identity, asked, {})
-        with making_alone(folder, progress):
-            panels = []
-            for key, features in seen.items():
-                same = [grid for grid in grids if grid.goal == key]
-                panels += _judged(workspace, same, maps, spec, features, progress)
-            without = [p["without_own"] for p in panels if p["without_own"] is not None]
-            record = {"panels": panels, "regret": mean_regret(panels)}
-            record |= {"regret_without_own": mean_regret(without), "asked": asked}
-            write_json(folder / JUDGEMENT_NAME, record | {"provenance": provenance(asked, {})})
-            finish_folder(folder, {"kind": "judgement", "digest": identity, "schema": SCHEMA})
-    details = read_json(folder / JUDGEMENT_NAME)
-    return Artefact(kind="judgement", path=folder, digest=identity, made=made, details=details)
+
+    def make() -> dict[str, Any]:
+        panels = []
+        for key, features in seen.items():
+            same = [grid for grid in grids if grid.goal == key]
+            panels += _judged(workspace, same, maps, spec, features, progress)
+        without = [p["without_own"] for p in panels if p["without_own"] is not None]
+        regret = {"regret": mean_regret(panels), "regret_without_own": mean_regret(without)}
+        return {"panels": panels, **regret}
+
+    return kept("judgement", folder, identity, asked, {}, make, progress)
 
 
 def _grids(
@@ -179,7 +173,8 @@ def _judged(
         Candidate(path=path, labels=labels, labelling=label_images(source, TRAIN, labels))
         for path, labels in (maps[d] for d in wanted)
     ]
-    scored = score(workspace, source, target, candidates, spec, features, progress)
+    known = counted(source, target, candidates, spec, progress)
+    scored = score(workspace, source, target, candidates, known, spec, features, progress)
     return [_of_grid(grid, scored, wanted) for grid in grids]
 
 

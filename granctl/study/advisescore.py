@@ -117,11 +117,35 @@ class Scored:
         return sure(self.scores[rule], classes, self.ratio if rule == "probe" else 0.0, told)
 
 
+def counted(
+    source: ShardSet,
+    target: Target,
+    candidates: Sequence[Candidate],
+    spec: AdviseSpec,
+    progress: Progress,
+) -> list[Evidence]:
+    """What is known of each candidate by labels alone.
+
+    Raises:
+        CoversNothingError: nothing but labels was asked for, and no cut shares any with the target.
+        GranctlError: the taxonomy is missing or damaged.
+    """
+    taxonomy = open_taxonomy(spec.taxonomy)
+    found = [evidence(source, target, c.labels, c.labelling, taxonomy) for c in candidates]
+    bare = [c.labels.name for c, e in zip(candidates, found, strict=True) if not e.covered]
+    if len(bare) == len(found) and spec.features is None and spec.short is None:
+        raise CoversNothingError(target.name, bare)
+    if bare:
+        progress.note(f"by its labels nothing of {target.name} is covered by {', '.join(bare)}")
+    return found
+
+
 def score(
     workspace: Workspace,
     source: ShardSet,
     target: Target,
     candidates: Sequence[Candidate],
+    found: Sequence[Evidence],
     spec: AdviseSpec,
     seen: Seen | None,
     progress: Progress,
@@ -133,23 +157,17 @@ def score(
         source: what would be pretrained on.
         target: what the pretraining is for.
         candidates: at least one.
+        found: as `counted`.
         spec: what is asked.
         seen: as `seen_by_network`.
         progress: told what is done.
 
     Raises:
-        CoversNothingError: there are only labels to go by, and no cut shares any with the target.
+        NothingToReadOutError: too few of the target's images are left for a read-out.
         GranctlError: a short run failed.
     """
-    taxonomy = open_taxonomy(spec.taxonomy)
-    found = [evidence(source, target, c.labels, c.labelling, taxonomy) for c in candidates]
     scores: dict[Rule, Matrix] = {}
-    bare = [c.labels.name for c, e in zip(candidates, found, strict=True) if not e.covered]
-    if len(bare) == len(found) and seen is None and spec.short is None:
-        raise CoversNothingError(target.name, bare)
-    if bare:
-        progress.note(f"by its labels nothing of {target.name} is covered by {', '.join(bare)}")
-    if len(bare) < len(found):
+    if any(e.covered for e in found):
         scores["told"] = np.array([[e.told_bits or 0.0 for e in found]])
     ratio, unchanged = 0.0, None
     if seen is not None:
