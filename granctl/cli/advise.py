@@ -69,7 +69,7 @@ def advise_options(
     short: Annotated[
         int | None, typer.Option(help="Pretrain on every cut for so many epochs.", metavar="EPOCHS")
     ] = None,
-    seeds: Annotated[int, typer.Option(help="With --short: runs of every cut.")] = 2,
+    seeds: Annotated[int, typer.Option(help="With --short: runs of every cut.")] = 3,
     recipe: Annotated[
         str | None,
         typer.Option(
