@@ -140,6 +140,13 @@ def test_short_runs_rank_and_are_judged(
     assert set(judged["regret"]) == {"told", "probe", "leaf", "own", "any"}
     assert json.loads(Path(judged["path"], "judgement.json").read_text())["panels"] == [panel]
 
+    every = sorted((made["ws"] / "results").glob("*/result.json"))
+    one = [path for path in every if json.loads(path.read_text())["source"]["cut"] == "depth-1"]
+    alone = advise(*[word for path in one for word in ("--judge", path)])
+    assert alone.code == 2
+    assert "there is no grid to judge by" in alone.err
+    assert "has 1 of 1 cuts" in alone.err
+
 
 def test_a_target_of_other_images(
     granctl: Callable, advise: Callable, made: dict[str, Path], tmp_path: Path
