@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from granctl import __version__
-from granctl.errors import BadOptionError, GranctlError, NothingToJudgeError
+from granctl.errors import BadOptionError, GranctlError, LostInputError, NothingToJudgeError
 from granctl.progress import Progress
 from granctl.provenance import digest
 from granctl.shards.index import ShardSet
@@ -67,7 +67,8 @@ def judge(
     """Scores the cuts of a grid as `advise` would, and compares with what the grid measured.
 
     Args:
-        workspace: has the label maps and shards that the results came from; short runs go there.
+        workspace: where the judgement and short runs go; it has the label maps and shards that the
+            results came from, where these lie in no workspace of their own.
         paths: results, folders of them, or the folder of a study.
         spec: what the advice is made from; its `cuts` are those of the grid.
         out: another folder for the judgement.
@@ -116,12 +117,13 @@ def _grids(
     """The panels to judge by; `maps` gets their label maps by digest."""
     found, reasons = [], []
     for panel in panels:
+        home = _home(workspace, panel)
         name = f"{panel.target}, {panel.method}"
         pretrained = [p for p in panel.points if _digests(p)]
         known = []
         for point in pretrained:
             wanted = _digests(point)
-            there = {d: pair for d in wanted if (pair := find_map(workspace, d)) is not None}
+            there = {d: pair for d in wanted if (pair := find_map(home, d)) is not None}
             if len(there) == len(wanted):
                 maps.update(there)
                 known.append(point)
@@ -132,13 +134,13 @@ def _grids(
             continue
         first = known[0].results[0]
         try:
-            source = shards_of_run(Run.open(Path(str(first["run"]))), workspace)
-            target = target_of(workspace, first, progress)
+            run = Run.open(Path(str(first["run"])))
+            source = shards_of_run(run, home)
+            if source is None:
+                raise LostInputError("shard set", str(run.root), "granctl shards build")
+            target = target_of(home, first, progress)
         except GranctlError as error:
             reasons.append(f"{name}: {error}")
-            continue
-        if source is None:
-            reasons.append(f"{name}: the shard set that was pretrained on is gone")
             continue
         digests = tuple(_digests(point) for point in known)
         grid = Grid(panel=panel, points=tuple(known), digests=digests, source=source, target=target)
@@ -148,6 +150,13 @@ def _grids(
     if not found:
         raise NothingToJudgeError(reasons)
     return found
+
+
+def _home(workspace: Workspace, panel: Panel) -> Workspace:
+    """The workspace that the results lie in, where they lie in one that has label maps."""
+    result = Path(panel.points[0].results[0]["path"])
+    theirs = Workspace(result.parent.parent.parent)
+    return theirs if theirs.folder("label-map").is_dir() else workspace
 
 
 def _digests(point: Point) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from granctl.errors import NothingToReadOutError
+from granctl.progress import Progress
 
 Matrix = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -196,7 +197,7 @@ class Probed:
     """Scored images over those that teach, for intervals over repeated divisions."""
 
 
-def probe(data: ProbeData, *, per_class: int, draws: int, seed: int) -> Probed:
+def probe(data: ProbeData, *, per_class: int, draws: int, seed: int, progress: Progress) -> Probed:
     """Top-1 on the target after each candidate.
 
     Args:
@@ -204,6 +205,7 @@ def probe(data: ProbeData, *, per_class: int, draws: int, seed: int) -> Probed:
         per_class: labelled target images a class that teach, at most; half of a class is scored.
         draws: times that the images are divided anew; all candidates share each division.
         seed: of the divisions.
+        progress: told each draw.
 
     Raises:
         NothingToReadOutError: too few of the target's images are left for a read-out.
@@ -211,6 +213,7 @@ def probe(data: ProbeData, *, per_class: int, draws: int, seed: int) -> Probed:
     total, target = len(data.source), data.source if data.target is None else data.target
     scores, plain = np.zeros((draws, len(data.candidates))), np.zeros(draws)
     ratios = []
+    progress.start("probe", draws, "draws")
     for draw in range(draws):
         rng = np.random.default_rng([seed, draw])
         pretrains, asked = np.arange(total), np.arange(len(data.classes))
@@ -228,6 +231,8 @@ def probe(data: ProbeData, *, per_class: int, draws: int, seed: int) -> Probed:
                 spaces[key] = Space.of(data.source[present])
             space = spaces[key]
             scores[draw, i] = reader.top1(metric_root(space, ridge(space, classes)))
+        progress.advance()
+    progress.finish()
     return Probed(scores=scores, plain=plain, ratio=float(np.mean(ratios)))
 
 

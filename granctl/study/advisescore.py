@@ -171,14 +171,14 @@ def score(
         scores["told"] = np.array([[e.told_bits or 0.0 for e in found]])
     ratio, unchanged = 0.0, None
     if seen is not None:
-        progress.note(f"probing {len(candidates)} cuts, {spec.draws} draws")
         data = ProbeData(
             source=seen.source,
             candidates=[c.classes for c in candidates],
             target=seen.target,
             classes=classes_of(target),
         )
-        probed = probe(data, per_class=spec.per_class, draws=spec.draws, seed=spec.seed)
+        how = {"per_class": spec.per_class, "draws": spec.draws, "seed": spec.seed}
+        probed = probe(data, **how, progress=progress)
         scores["probe"], ratio = probed.scores, probed.ratio
         unchanged = float(probed.plain.mean())
     if spec.short is not None:
@@ -188,8 +188,8 @@ def score(
             target=target.shards,
             classes=classes_of(target),
         )
-        how = spec.short, spec.per_class, spec.processes
-        scores["short"] = short_runs(workspace, short, *how, progress)
+        few = spec.short, spec.per_class, spec.processes
+        scores["short"] = short_runs(workspace, short, *few, progress)
     return Scored(
         candidates=candidates, evidence=found, scores=scores, ratio=ratio, plain=unchanged
     )

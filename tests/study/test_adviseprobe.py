@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from granctl.errors import NothingToReadOutError
+from granctl.progress import Silent
 from granctl.study.adviseprobe import (
     Classes,
     ProbeData,
@@ -89,14 +90,16 @@ def test_own_classes_help_and_noise_does_not(planted: tuple[np.ndarray, np.ndarr
     random = rng.integers(0, 4, len(rows))
     candidates = [classes_of(truth, 4), classes_of(truth % 2, 2), classes_of(random, 4)]
     data = ProbeData(source=rows, candidates=candidates, target=None, classes=truth)
-    found = probe(data, per_class=5, draws=4, seed=0)
+    found = probe(data, per_class=5, draws=4, seed=0, progress=Silent())
     own, half, noise = found.scores.mean(axis=0)
     assert own > half + 0.03
     assert half > noise + 0.01
     assert abs(noise - found.plain.mean()) < 0.05
-    again = probe(data, per_class=5, draws=4, seed=0)
+    again = probe(data, per_class=5, draws=4, seed=0, progress=Silent())
     assert (again.scores == found.scores).all()
-    assert not (probe(data, per_class=5, draws=4, seed=1).scores == found.scores).all()
+    assert not (
+        probe(data, per_class=5, draws=4, seed=1, progress=Silent()).scores == found.scores
+    ).all()
 
 
 def test_other_images_may_be_the_target(planted: tuple[np.ndarray, np.ndarray]) -> None:
@@ -105,7 +108,7 @@ def test_other_images_may_be_the_target(planted: tuple[np.ndarray, np.ndarray]) 
     target = np.where(np.arange(600) < 500, truth[600:], -1)
     candidates = [classes_of(truth[:600], 4), classes_of(truth[:600] % 2, 2)]
     data = ProbeData(source=rows[:600], candidates=candidates, target=rows[600:], classes=target)
-    found = probe(data, per_class=5, draws=3, seed=0)
+    found = probe(data, per_class=5, draws=3, seed=0, progress=Silent())
     assert found.ratio == pytest.approx(480 / 20)
     assert found.scores[:, 0].mean() > found.scores[:, 1].mean()
 
