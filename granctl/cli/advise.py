@@ -103,7 +103,7 @@ def advise(
         str | None,
         typer.Argument(
             metavar="[TARGET]",
-            help="NAME[@CUT], as `granctl transfer --target`.",
+            help="NAME or NAME@CUT, as `granctl transfer --target`.",
             show_default="embedded",
         ),
     ] = None,

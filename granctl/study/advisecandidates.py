@@ -97,7 +97,7 @@ def given_cuts(paths: Sequence[Path], shards: ShardSet, progress: Progress) -> l
     maps: dict[str, tuple[Path, LabelMap]] = {}
     for path in paths:
         labels = LabelMap.read(path)
-        maps.setdefault(labels.digest, (path, labels))
+        maps.setdefault(labels.digest, (path.absolute(), labels))
     found = [
         Candidate(path=path, labels=labels, labelling=label_images(shards, TRAIN, labels))
         for path, labels in maps.values()
