@@ -27,7 +27,17 @@ from granctl.files import make_folder, read_json, write_bytes, write_json
 from granctl.provenance import plain, provenance, short
 
 Kind = Literal[
-    "taxonomy", "label-map", "shards", "run", "features", "result", "probe", "report", "study"
+    "taxonomy",
+    "label-map",
+    "shards",
+    "run",
+    "features",
+    "result",
+    "probe",
+    "report",
+    "study",
+    "advice",
+    "judgement",
 ]
 
 _FOLDER_OF_KIND: dict[Kind, str] = {
@@ -40,6 +50,8 @@ _FOLDER_OF_KIND: dict[Kind, str] = {
     "probe": "probes",
     "report": "reports",
     "study": "studies",
+    "advice": "advice",
+    "judgement": "judgements",
 }
 _MAKER_OF_KIND: dict[Kind, str] = {
     "taxonomy": "granctl tree import",
@@ -51,6 +63,8 @@ _MAKER_OF_KIND: dict[Kind, str] = {
     "probe": "granctl probe",
     "report": "granctl report",
     "study": "granctl sweep run",
+    "advice": "granctl advise",
+    "judgement": "granctl advise --judge",
 }
 
 SPEC_NAME = "spec.json"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from granctl.cli import (
+    advise,
     data,
     demo,
     embed,
@@ -34,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("advise")(advise.advise)
 app.add_typer(data.app, name="data")
 app.command("demo")(demo.demo)
 app.command("embed")(embed.embed)

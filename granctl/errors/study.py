@@ -126,3 +126,68 @@ class NotReproducedError(RunError):
             f"it was computed on {then}, now on {now}; allow rounding with --tolerance, or look for"
             " another version of torch or of granctl",
         )
+
+
+class NoHierarchyError(UserError):
+    """A source whose labels the taxonomy does not know: there is nothing to cut."""
+
+    def __init__(self, shards: str, missing: Sequence[str], of: int, taxonomy: str) -> None:
+        super().__init__(
+            f"{taxonomy} lacks {len(missing)} of the {of} labels of {shards}: {listing(missing)}",
+            "import their hierarchy with `granctl tree import` and name it with --taxonomy, or name"
+            " label maps with --cut",
+        )
+
+
+class NothingToRankError(UserError):
+    """Fewer than two label maps to choose from."""
+
+    def __init__(self, where: str, names: Sequence[str]) -> None:
+        known = f"only {names[0]} gives" if names else "no cut gives"
+        super().__init__(
+            f"there is nothing to choose from: {known} the images of {where} two classes or more",
+            "name two or more label maps with --cut, such as clusters of `granctl tree cut`",
+        )
+
+
+class CoversNothingError(UserError):
+    """Cuts none of whose classes covers a class of the target."""
+
+    def __init__(self, target: str, names: Sequence[str]) -> None:
+        super().__init__(
+            f"no class of {target} lies at, above or below a class of {listing(names)}",
+            "give --features and --target-features, or --short, which need no common labels",
+        )
+
+
+class FeaturesOfOthersError(DataError):
+    """Features that lack images which a probe is asked about."""
+
+    def __init__(self, path: Path, shards: str, lacking: int, of: int, option: str) -> None:
+        super().__init__(
+            f"{path} lacks {lacking} of the {of} training images of {shards}",
+            f"embed that set: `granctl embed --shards {shards}`, and name the file with {option}",
+        )
+
+
+class NothingToReadOutError(UserError):
+    """A target of which no image can teach a read-out and another of its class be scored."""
+
+    def __init__(self, num: int) -> None:
+        super().__init__(
+            f"of the {num} training images of the target that do not pretrain, no two are of one"
+            " class: there is nothing to teach a read-out with",
+            "take a target with more images a class; without --features and --short labels alone"
+            " are counted",
+        )
+
+
+class NothingToJudgeError(UserError):
+    """Results from which no advice can be judged."""
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        super().__init__(
+            f"there is no grid to judge by: {listing(reasons)}",
+            "name a study with two cuts or more, and the workspace that has its label maps"
+            " with --workspace",
+        )

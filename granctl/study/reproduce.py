@@ -86,7 +86,7 @@ def reproduce(
         run = Path(str(result["run"]))
         if begin == "pretrain":
             run = _run_again(workspace, anew, run, progress)
-    target = _target(workspace, result, progress)
+    target = target_of(workspace, result, progress)
     public = None if init is None else PublicModel.of_option(init)
     recipe, steps, options = _training(result, _opened(run) if run else public)
     spec = TransferSpec(
@@ -200,16 +200,20 @@ def _run_labels(workspace: Workspace, result: Result, run: Path | None) -> Path 
     return find_labels(workspace, own_labels_digest(_opened(run)))
 
 
-def _target(workspace: Workspace, result: Result, progress: Progress) -> Target:
+def target_of(workspace: Workspace, result: Result, progress: Progress) -> Target:
     """The target of a result, with the digests that it had."""
     wanted = result["inputs"]
-    try:
-        target = open_target(workspace, result["target"], progress)
+    there = shards_by_digest(workspace, wanted["target_shards"])
+    # A target of a study has a name of its own, and one that was a path has only its last part.
+    paths = [] if there is None else [f"{there.where}@{result.get('target_cut')}"]
+    for name in (result["target"], *paths):
+        try:
+            target = open_target(workspace, name, progress)
+        except GranctlError:
+            continue
         digests = target.shards.digest, target.labels.digest
         if digests == (wanted["target_shards"], wanted["target_labels"]):
-            return target
-    except GranctlError:
-        pass  # a target of a study has a name of its own; its parts are found by digest
+            return dataclasses.replace(target, name=result["target"])
     shards = find_shards(workspace, wanted["target_shards"])
     labels = find_labels(workspace, wanted["target_labels"])
     return dataclasses.replace(given_target(shards, labels), name=result["target"])
