@@ -38,6 +38,11 @@ class SourceCut:
         """Whether the taxonomy alone makes it."""
         return self.spec.method in _OF_THE_TREE
 
+    @property
+    def may_nest(self) -> bool:
+        """Whether its classes can lie in a target's: not those of training images, nor random ones."""
+        return not (self.table.per_image or self.table.random)
+
     def cell(self, seed: int) -> str:
         """The name of the cell that makes the map for a seed."""
         return f"cut.{self.name}.s{seed}" if self.per_seed else f"cut.{self.name}"

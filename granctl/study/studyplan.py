@@ -173,6 +173,8 @@ class _Maker:
         of = self.trainings[run]
         for target in self.study.targets:
             for method in self.study.methods:
+                if method == "grouped" and not cut.may_nest:
+                    continue
                 for per_class in self.study.per_class:
                     options = self._options(method)
                     says = method in TRAINS and not options.get("lengths")

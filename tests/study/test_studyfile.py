@@ -154,6 +154,16 @@ def test_each_method_is_given_the_options_that_it_takes(tmp_path: Path) -> None:
     }
 
 
+def test_grouped_heads_are_of_cuts_that_may_nest(tmp_path: Path) -> None:
+    """Random classes and those of single images are pretrained on, and left out of `grouped`."""
+    head = HEAD + 'methods = ["finetune", "grouped"]\n'
+    text = LEAF + '[[cut]]\ndepth = 5\n[[cut]]\nrandom = true\nlike = "depth-5"\n'
+    plan = plan_study(load_study(study_file(tmp_path, text, head)))
+    methods = {(c.name.split(".")[0], c.params["method"]) for c in plan.of_stage("transfer")}
+    assert ("depth-5", "grouped") in methods
+    assert {m for name, m in methods if name.startswith("random")} == {"finetune"}
+
+
 def test_all_faults_at_once(tmp_path: Path) -> None:
     """Two misspelt keys and a wrong type are told together."""
     head = HEAD.replace("recipe", "recepe").replace("seeds = 2", 'seeds = "two"')
