@@ -40,7 +40,7 @@ class SourceCut:
 
     @property
     def may_nest(self) -> bool:
-        """Whether its classes can lie in a target's: not those of training images, nor random ones."""
+        """Whether its classes can lie in a target's: random ones and training images' do not."""
         return not (self.table.per_image or self.table.random)
 
     def cell(self, seed: int) -> str:
