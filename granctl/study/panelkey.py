@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from granctl.study.results import Result
+from granctl.study.studyfile import flat
 
 _OWN_HEAD = "grouped"
 _NO_LABELS = 0
@@ -19,7 +22,7 @@ class PanelKey(NamedTuple):
     per_class: int | None
     method: str
     options: str
-    """As JSON."""
+    """As JSON; with the values of the recipe in which trainings by one recipe differ."""
     scope: str
     """Of a run's own head: which classes of the target it answers for."""
     leaks: str | None = None
@@ -55,7 +58,7 @@ def key_of(result: Result) -> PanelKey:
         target=result["target"],
         per_class=None if method == _OWN_HEAD else result.get("per_class"),
         method=method,
-        options=json.dumps(result.get("options") or {}, sort_keys=True),
+        options=json.dumps({**(result.get("options") or {}), **values_of(result)}, sort_keys=True),
         scope=scope_of(result),
         leaks=None if leaks == "checksum" else leaks,
         recipe=source.get("recipe"),
@@ -63,6 +66,42 @@ def key_of(result: Result) -> PanelKey:
         images_seen=result.get("budget", source.get("images_seen")),
         steps=result.get("steps"),
     )
+
+
+def told_apart(results: Sequence[Result]) -> list[Result]:
+    """The results; those whose transfers by one recipe differ, as by `--set`, have `values`.
+
+    `values` holds what differs alone: `{"optimizer.lr": 0.01}`.
+    """
+    alike: dict[tuple[Any, ...], list[Result]] = defaultdict(list)
+    for result in results:
+        alike[tuple(map(result.get, ("target", "method", "recipe", "steps")))].append(result)
+    differ = {unit: _differing([_training(r) for r in several]) for unit, several in alike.items()}
+    found = []
+    for result in results:
+        names = differ[tuple(map(result.get, ("target", "method", "recipe", "steps")))]
+        training = _training(result)
+        found.append({**result, "values": {n: training[n] for n in names}} if names else result)
+    return found
+
+
+def values_of(result: Result) -> dict[str, Any]:
+    """What `told_apart` found."""
+    values: dict[str, Any] = result.get("values") or {}
+    return values
+
+
+def _training(result: Result) -> dict[str, Any]:
+    """How a transfer trains, as its spec says it; the steps are told elsewhere."""
+    spec = (result.get("provenance") or {}).get("spec") or {}
+    table = flat(spec.get("training") or {})
+    return {name: value for name, value in table.items() if name != "steps"}
+
+
+def _differing(trainings: Sequence[dict[str, Any]]) -> list[str]:
+    """Names that all have, and not all with one value."""
+    shared = set.intersection(*map(set, trainings))
+    return sorted(n for n in shared if len({json.dumps(t[n]) for t in trainings}) > 1)
 
 
 def scope_of(result: Result) -> str:

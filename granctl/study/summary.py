@@ -15,7 +15,7 @@ from typing import Any
 
 from granctl.errors import MixedResultsError
 from granctl.provenance import short
-from granctl.study.panelkey import PanelKey, key_of, scope_of
+from granctl.study.panelkey import PanelKey, key_of, scope_of, told_apart, values_of
 from granctl.study.results import Result
 from granctl.study.sharedimages import on_shared_images
 from granctl.study.standing import standing
@@ -173,7 +173,7 @@ def summarise(results: Sequence[Result]) -> tuple[Panel, ...]:
             point.
         BadPredictionsError: results are of different images, and predictions were damaged.
     """
-    results = standing(results)
+    results = told_apart(standing(results))
     _check_measured_alike(results)
     groups: dict[PanelKey, list[Result]] = defaultdict(list)
     alone: dict[tuple[str, int | None], list[Result]] = defaultdict(list)
@@ -260,7 +260,9 @@ def _unit(result: Result) -> tuple[Any, ...]:
     """What the seeds of one point share: its cut first."""
     source = result.get("source")
     if source is None:
-        return (TARGET_ALONE, *(result.get(name) for name in _OF_PUBLIC))
+        trained = (result.get(name) for name in _OF_PUBLIC)
+        values = ", ".join(f"{name} {value}" for name, value in values_of(result).items())
+        return (TARGET_ALONE, values, *trained)
     if source["method"] == PUBLIC:
         trained = (result.get(name) for name in _OF_PUBLIC)
         return (source["cut"], short(str(source.get("run_digest"))), *trained)
@@ -268,15 +270,14 @@ def _unit(result: Result) -> tuple[Any, ...]:
 
 
 def _name(unit: tuple[Any, ...], units: Sequence[tuple[Any, ...]]) -> str:
-    """The cut; of public weights that stand there several times also in what they differ."""
+    """The cut; where public weights or the target alone are several points, also what differs."""
     alike = [other for other in units if other[0] == unit[0] and len(other) == len(unit)]
     if len(alike) == 1 or len(unit) != 2 + len(_OF_PUBLIC):
         return str(unit[0])
+    first = "" if unit[0] == TARGET_ALONE else "weights"
     told = [
-        f"{what} {value}"
-        for i, (what, value) in enumerate(
-            zip(("weights", *_OF_PUBLIC), unit[1:], strict=True), start=1
-        )
+        f"{what} {value}".strip()
+        for i, (what, value) in enumerate(zip((first, *_OF_PUBLIC), unit[1:], strict=True), start=1)
         if len({other[i] for other in alike}) > 1
     ]
     return f"{unit[0]} ({', '.join(told)})"

@@ -252,6 +252,27 @@ def test_results_of_other_options_never_share_a_mean() -> None:
     assert all(len(point.results) == 2 for panel in panels for point in panel.points)
 
 
+def test_trainings_of_other_values_never_share_a_mean() -> None:
+    """A transfer with `--set` is a panel of its own, named by what differs; alone, a point."""
+
+    def by(rate: float, **fields: object) -> dict:
+        training = {"steps": 200, "optimizer": {"lr": rate, "name": "adamw"}}
+        record = fake_result(top1=0.8, **fields)  # type: ignore[arg-type]
+        return {**record, "provenance": {"spec": {"training": training}}}
+
+    records = [by(rate, cut="leaf", seed=seed) for rate in (0.01, 0.02) for seed in (0, 1)]
+    panels = summarise(loaded(records))
+    assert [dict(panel.options) for panel in panels] == [
+        {"optimizer.lr": 0.01},
+        {"optimizer.lr": 0.02},
+    ]
+    alone = [by(rate, cut=None, seed=seed) for rate in (0.01, 0.02) for seed in (0, 1)]
+    (panel,) = summarise(loaded([*records[:2], *alone]))
+    assert dict(panel.options) == {}
+    names = [point.cut for point in panel.points]
+    assert names == ["leaf", "target alone (optimizer.lr 0.01)", "target alone (optimizer.lr 0.02)"]
+
+
 def test_a_head_is_compared_with_heads_that_answer_for_as_many_images() -> None:
     """Grouped heads of 1,000 and 2,000 images stand apart, and beside other methods."""
     records = [
