@@ -21,6 +21,7 @@ from granctl.errors.ground import (
     UnknownDataError,
 )
 from granctl.errors.launch import (
+    CellNotReadyError,
     JobCancelledError,
     JobEndedError,
     JobFailedError,
@@ -28,6 +29,7 @@ from granctl.errors.launch import (
     JobTimedOutError,
     NodeFailedError,
     NoSlurmError,
+    NotSharedError,
     QueueSilentError,
     SubmitRefusedError,
 )
@@ -164,6 +166,7 @@ __all__ = [
     "BaseGoneError",
     "BeyondTreeError",
     "CannotShardError",
+    "CellNotReadyError",
     "CellsFailedError",
     "CheckpointMismatchError",
     "ClusterCountError",
@@ -219,6 +222,7 @@ __all__ = [
     "NotReproducedError",
     "NotResumedError",
     "NotRunningError",
+    "NotSharedError",
     "NothingBelowError",
     "NothingKeptError",
     "NothingToCompareError",

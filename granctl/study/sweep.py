@@ -9,6 +9,7 @@ from typing import Any
 
 from granctl.alone import making_alone
 from granctl.errors import BadOptionError
+from granctl.launch.studyjobs import find_submitted, look_into_queue
 from granctl.progress import Progress
 from granctl.provenance import plain, provenance
 from granctl.study.cells import Cell, run_cells
@@ -48,24 +49,38 @@ def run_study(
     if processes < 1:
         raise BadOptionError("--processes", f"{processes} is below 1", "give 1 or more")
     plan = plan_study(study)
-    cells = _chosen(plan.cells, only)
-    folder = place_of(workspace, study)
-    asked = {**plain(study), "folder": None}
-    if folder_state(folder, study.digest) == "absent":
-        begin_folder(folder, study.digest, asked, {})
+    cells = chosen(plan.cells, only)
+    folder = begin_study(workspace, study)
     with making_alone(folder, progress):
         ledger = FolderLedger(folder)
         done = run_cells(workspace, cells, processes, progress, ledger, keep_going=True)
-        whole = len(done) == len(plan.cells)
-        made = whole and folder_state(folder, study.digest) != "whole"
-        details = _details(plan, done)
-        if made:
-            head = {"kind": "study", "schema": SCHEMA, "digest": study.digest}
-            finish_folder(folder, {**head, **details, "provenance": provenance(asked, {})})
+        return finish_study(folder, plan, done)
+
+
+def begin_study(workspace: Workspace, study: Study) -> Path:
+    """The study's folder, with what is asked in it."""
+    folder = place_of(workspace, study)
+    if folder_state(folder, study.digest) == "absent":
+        begin_folder(folder, study.digest, _asked(study), {})
+    return folder
+
+
+def finish_study(folder: Path, plan: StudyPlan, done: Mapping[str, Artefact]) -> Artefact:
+    """The study as far as it is made; with its manifest where every cell is."""
+    study = plan.study
+    made = len(done) == len(plan.cells) and folder_state(folder, study.digest) != "whole"
+    details = _details(plan, done)
+    if made:
+        head = {"kind": "study", "schema": SCHEMA, "digest": study.digest}
+        finish_folder(folder, {**head, **details, "provenance": provenance(_asked(study), {})})
     return Artefact(kind="study", path=folder, digest=study.digest, made=made, details=details)
 
 
-def _chosen(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
+def _asked(study: Study) -> dict[str, Any]:
+    return {**plain(study), "folder": None}
+
+
+def chosen(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
     """The named cells and all that they need, in order; all cells where none is named."""
     by_name = {cell.name: cell for cell in cells}
     if unknown := [name for name in only if name not in by_name]:
@@ -97,8 +112,12 @@ def _details(plan: StudyPlan, done: Mapping[str, Artefact]) -> dict[str, Any]:
 def status_of(workspace: Workspace, study: Study) -> dict[str, Any]:
     """How far a study is; nothing is run.
 
+    Cells whose tasks Slurm has are queued or running; where it cannot be asked, those that began
+    are believed to run.
+
     The fields: name, path, cells (number), states (state -> number), stages (stage -> state ->
-    number), failed (cell -> error), seconds_left (of one process: the mean time of the finished
+    number), failed (cell -> error), running (names), jobs (the name of Slurm's jobs that were
+    submitted last, or None), seconds_left (of one process: the mean time of the finished
     cells of each stage times those that are left; None until each such stage has one).
 
     Raises:
@@ -106,7 +125,8 @@ def status_of(workspace: Workspace, study: Study) -> dict[str, Any]:
     """
     plan = plan_study(study)
     folder = place_of(workspace, study)
-    entries = FolderLedger(folder).entries(plan.cells)
+    submitted, queue = find_submitted(folder), look_into_queue(folder)
+    entries = FolderLedger(folder).entries(plan.cells, queue)
     counts = Counter((e.stage, e.state) for e in entries)
     stages = {
         stage: {state: counts[stage, state] for state in STATES}
@@ -128,5 +148,6 @@ def status_of(workspace: Workspace, study: Study) -> dict[str, Any]:
         "stages": stages,
         "failed": {e.cell: e.error for e in entries if e.state == "failed"},
         "running": [e.cell for e in entries if e.state == "running"],
+        "jobs": submitted.name if submitted else None,
         "seconds_left": None if seconds is None else round(seconds, 1),
     }
