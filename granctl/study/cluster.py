@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from granctl.alone import making_alone
 from granctl.files import make_folder, write_bytes
 from granctl.launch.commands import array_size, check_programs, queued
-from granctl.launch.slurm import Queued, job_script
+from granctl.launch.slurm import Ended, Queued, job_script
 from granctl.launch.studyarrays import CellArray, Step, arrays_of
 from granctl.launch.studyjobs import (
     InQueue,
@@ -32,7 +32,7 @@ from granctl.launch.waiting import looks
 from granctl.progress import Progress
 from granctl.provenance import plain
 from granctl.study.cells import Cell
-from granctl.study.clusterfaults import fault_of, is_settled
+from granctl.study.clusterfaults import begun, ends_of, fault_of, is_settled
 from granctl.study.ledger import Entry, FolderLedger
 from granctl.study.studyfile import Study
 from granctl.study.studyplan import StudyPlan, plan_study
@@ -109,12 +109,12 @@ def run_on_slurm(
         submitted = _submitted(asked, progress)
         if not how.wait:
             return _unfinished(asked, submitted)
-        _wait(asked, submitted, progress)
+        seen = _wait(asked, submitted, progress)
         if _untried(asked, submitted):  # these jobs were others', or who submitted was killed
             submitted = _submitted(asked, progress)
-            _wait(asked, submitted, progress)
+            seen = _wait(asked, submitted, progress)
         if left := asked.left():
-            raise fault_of(asked.folder, submitted, left, asked.ledger)
+            raise fault_of(asked.folder, submitted, left, asked.ledger, seen)
     with making_alone(begin_study(workspace, study), progress):
         return finish_study(asked.folder, asked.plan, asked.done(asked.plan.cells))
 
@@ -256,13 +256,16 @@ def _unfinished(asked: _Asked, submitted: Submitted) -> Artefact:
 # --- waiting ------------------------------------------------------------------------------------
 
 
-def _wait(asked: _Asked, submitted: Submitted, progress: Progress) -> None:
+def _wait(asked: _Asked, submitted: Submitted, progress: Progress) -> dict[str, Ended]:
     """Waits until no job of the study is left.
 
     Ctrl-C ends the waiting alone, as one expects of a queue; it is said how to end the jobs.
+
+    Returns:
+        Cell -> how its task ended, of those that failed while this looked: Slurm soon forgets.
     """
     arrays = arrays_of_round(asked.folder, submitted)
-    left = asked.left()
+    left, alive, seen = asked.left(), set[str](), dict[str, Ended]()
     logs = round_folder(asked.folder, submitted.round)
     progress.note(f"jobs: `squeue --name={submitted.name}`; logs: {logs}")
     progress.start("study on Slurm", len(left), "cells")
@@ -276,15 +279,22 @@ def _wait(asked: _Asked, submitted: Submitted, progress: Progress) -> None:
             entries = asked.ledger.entries(left, states)
             done = {entry.cell for entry in entries if entry.state == "done"}
             left = [cell for cell in left if cell.name not in done]
+            gone = [cell for cell in begun(left) if cell.name in alive - set(states)]
+            seen |= ends_of(submitted, arrays, gone)
+            alive = set(states)
             progress.advance(len(done), _state(states, entries))
-            _tell(entries, queue, told, progress)
+            for note in _notes(entries, seen, queue):
+                if note not in told:
+                    told.add(note)
+                    progress.note(note)
             if not queue:
-                break
+                return seen
     except (KeyboardInterrupt, SystemExit):
         progress.note(f"the jobs go on; to end them: `scancel --name={submitted.name}`")
         raise
     finally:
         progress.finish()
+    return seen
 
 
 def _state(states: Mapping[str, InQueue], entries: Sequence[Entry]) -> str:
@@ -295,17 +305,17 @@ def _state(states: Mapping[str, InQueue], entries: Sequence[Entry]) -> str:
     return f"{jobs['running']} running, {jobs['queued']} queued{bad}"
 
 
-def _tell(
-    entries: Sequence[Entry], queue: Sequence[Queued], told: set[str], progress: Progress
-) -> None:
-    """Says once what failed, and why jobs wait where that does not pass by itself."""
-    notes = [f"{e.cell} failed: {e.error}" for e in entries if e.state == "failed"]
-    reasons = sorted({one.reason for one in queue if one.is_pending} - _USUAL)
-    notes += [f"jobs wait, and Slurm says why: {reason}" for reason in reasons]
-    for note in notes:
-        if note not in told:
-            told.add(note)
-            progress.note(note)
+def _notes(
+    entries: Sequence[Entry], seen: Mapping[str, Ended], queue: Sequence[Queued]
+) -> Iterator[str]:
+    """What failed, and why jobs wait where that does not pass by itself."""
+    for entry in entries:
+        if entry.state == "failed":
+            yield f"{entry.cell} failed: {entry.error}"
+        elif entry.cell in seen and entry.state == "stopped":
+            yield f"{entry.cell} {seen[entry.cell].sentence()}"
+    for reason in sorted({one.reason for one in queue if one.is_pending} - _USUAL):
+        yield f"jobs wait, and Slurm says why: {reason}"
 
 
 def _settle(asked: _Asked, submitted: Submitted, arrays: Sequence[CellArray]) -> None:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import random
-import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
+from killed_study import FORTY, STUDY, command, kill_at_random, numbers, weights
 
 from granctl.errors import BadOptionError, CellsFailedError
 from granctl.progress import Silent
@@ -24,26 +20,6 @@ from granctl.study.studyplan import plan_study
 from granctl.study.sweep import place_of, run_study, status_of
 from granctl.workspace import Artefact, Workspace
 
-STUDY = """
-recipe = "embedded-resnet"
-seeds = 2
-targets = ["source@leaf"]
-per_class = 2
-steps = 2
-images = 512
-[set]
-epochs = 1
-batch_size = 256
-model.width = 2
-[[cut]]
-level = 0
-[[cut]]
-depth = "5..6"
-[[cut]]
-random = true
-like = "leaf"
-draws = "each-seed"
-"""
 NUM_CELLS = 1 + 5 + 8 + 10
 """Shards; leaf, two depths, two random maps; four sources of two seeds; two more from scratch."""
 
@@ -53,10 +29,6 @@ def study_path(tmp_path: Path) -> Path:
     path = tmp_path / "small.toml"
     path.write_text(STUDY)
     return path
-
-
-def numbers(workspace: Workspace) -> dict[str, float]:
-    return {r["digest"]: r["top1"] for r in load_results(workspace)}
 
 
 def test_a_study_runs_once(study_path: Path, tmp_path: Path) -> None:
@@ -135,37 +107,31 @@ def test_costs_are_counted_before_anything_runs(study_path: Path, tmp_path: Path
     assert not (tmp_path / "ws").exists()
 
 
-def killed_study(study_path: Path, workspace: Path, kills: int, seed: int) -> int:
-    """Starts the study anew and kills all its processes, then lets it end; returns the kills."""
-    chance = random.Random(seed)
-    command = [sys.executable, "-m", "granctl", "sweep", "run", str(study_path), "-q"]
-    command += ["--processes", "2", "--workspace", str(workspace)]
-    done = 0
-    for _ in range(kills):
-        process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
-        wait = chance.uniform(2.0, 8.0)
-        until = time.monotonic() + wait
-        while process.poll() is None and time.monotonic() < until:
-            time.sleep(0.02)
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            done += 1
-        process.wait()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return done
+def check_killed(
+    study_path: Path, tmp_path: Path, processes: int, kills: int, between: tuple[float, float]
+) -> None:
+    """An undisturbed study, and one whose processes are killed: the same numbers and weights."""
+    calm, killed = Workspace(tmp_path / "calm"), Workspace(tmp_path / "killed")
+    run_study(calm, load_study(str(study_path)), processes, Silent())
+    words = command(study_path, killed.root, "--processes", str(processes))
+    assert len(kill_at_random(words, kills, 7, between)) == kills
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+    assert numbers(killed) == numbers(calm)
+    assert weights(killed) == weights(calm)
+    assert not list(killed.root.rglob("*.tmp"))
+
+
+def test_a_killed_study_ends_with_the_same_numbers(tmp_path: Path) -> None:
+    """Few cells, a SIGKILL to all processes, the same command again."""
+    path = tmp_path / "few.toml"
+    path.write_text(STUDY.partition("[[cut]]\ndepth")[0].replace("seeds = 2", "seeds = 1"))
+    check_killed(path, tmp_path, 1, 1, (2.0, 5.0))
 
 
 @pytest.mark.slow
 def test_a_study_killed_three_times_ends_with_the_same_numbers(tmp_path: Path) -> None:
-    """40 small cells, SIGKILL to all its processes at random moments, the same command again."""
+    """44 small cells, three SIGKILLs to all processes at random moments."""
     path = tmp_path / "forty.toml"
-    path.write_text(
-        STUDY.replace("seeds = 2", "seeds = 4").replace("images = 512", "images = 4096")
-    )
-    calm, killed = Workspace(tmp_path / "calm"), Workspace(tmp_path / "killed")
-    study = load_study(str(path))
-    assert len(plan_study(study).cells) >= 40
-    run_study(calm, study, 2, Silent())
-    assert killed_study(path, killed.root, kills=3, seed=7) == 3
-    assert numbers(killed) == numbers(calm)
-    assert not list(killed.root.rglob("*.tmp"))
+    path.write_text(FORTY)
+    assert len(plan_study(load_study(str(path))).cells) == 44
+    check_killed(path, tmp_path, 2, 3, (2.0, 20.0))
