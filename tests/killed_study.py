@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from granctl.study.results import load_results
@@ -107,21 +108,24 @@ def kill_at_random(
             process.wait(wait)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
+            print(f"killed {wait:.1f} s after its start")
             also()
             process.wait()
             done.append(wait)
     return done
 
 
-def kill_tasks() -> None:
-    """SIGKILL to every task that runs."""
-    running = subprocess.run(
-        ["squeue", "-h", "--array", "-t", "R", "-o", "%A %i %j"], capture_output=True, text=True
-    ).stdout.splitlines()
-    for line in running:
-        job, task, name = line.split()
-        print(f"  scancel --signal=KILL {task} ({name})")
-        subprocess.run(["scancel", "--signal=KILL", "--full", job], check=True)
+def kill_tasks(workspace: Path) -> None:
+    """SIGKILL to the process of every cell that runs, on nodes that are of this machine."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_text().split("\0")
+        except OSError:  # it ended just now
+            continue
+        if "task" in words and words[0] == sys.executable and str(workspace) in " ".join(words):
+            array, index = words[words.index("task") + 2 :][:2]
+            print(f"  SIGKILL to {array} {index}")
+            os.kill(int(folder.name), signal.SIGKILL)
 
 
 def main() -> None:
@@ -140,9 +144,9 @@ def main() -> None:
     print(f"undisturbed: whole after {time.monotonic() - began:.0f} s")
     words = command(study, killed.root, *(SLURM if asked.slurm else ("--processes", "2")))
     began = time.monotonic()
-    between, also = ((10.0, 40.0), kill_tasks) if asked.slurm else ((2.0, 20.0), lambda: None)
-    for after in kill_at_random(words, 3, asked.seed, between, also):
-        print(f"killed {after:.1f} s after its start")
+    between = (10.0, 40.0) if asked.slurm else (2.0, 20.0)
+    also = partial(kill_tasks, killed.root)
+    kill_at_random(words, 3, asked.seed, between, also if asked.slurm else lambda: None)
     code, times = 1, 0
     while code:
         times += 1

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from slurm_cluster import PACKAGE, TESTS, Cluster, until
 
+SLOW_STEPS = TESTS / "launch" / "slow_steps"
 QUICK_CELLS = TESTS / "launch" / "quick_cells"
 CUTS = """
 [[cut]]
@@ -39,11 +40,13 @@ class SlurmSweep:
     home: Path
     cluster: Cluster
     quick: bool = True
+    """Cells write a line; else they are what they are, and steps are slow while `slow` exists."""
     running: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.mishaps.mkdir()
         self.file.write_text(STUDY)
+        self.slow.touch()
 
     @property
     def file(self) -> Path:
@@ -56,35 +59,46 @@ class SlurmSweep:
         return self.home / "mishaps"
 
     @property
+    def slow(self) -> Path:
+        """While it is there, steps of real cells take a tenth of a second."""
+        return self.home / "slow"
+
+    @property
     def workspace(self) -> Path:
         """Where all goes."""
         return self.home / "work space, 100%"
 
+    slurm = ("--launcher", "slurm", "--partition", "main")
+
     def start(self, *words: object) -> subprocess.Popen[str]:
         """`sweep run` on Slurm, begun."""
-        return self.begin("run", self.file, "--launcher", "slurm", "--partition", "main", *words)
+        return self.begin("run", self.file, *self.slurm, *words)
 
     def run(self, *words: object) -> tuple[int, str, str]:
         """`sweep run` on Slurm, to its end: exit code, stdout, stderr."""
         return self.end(self.start(*words))
 
+    def words(self, *words: object) -> list[str]:
+        """A command of `granctl sweep`."""
+        return [sys.executable, "-m", "granctl", "sweep", *map(str, words)]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """In which the command is run."""
+        first = QUICK_CELLS if self.quick else SLOW_STEPS
+        marks = {"CELL_MISHAPS": str(self.mishaps)} if self.quick else {"SLOW": str(self.slow)}
+        place = {"GRANCTL_WORKSPACE": str(self.workspace), "PYTHONPATH": f"{first}:{PACKAGE}"}
+        return {**self.cluster.environment, **place, **marks}
+
     def begin(self, *words: object) -> subprocess.Popen[str]:
         """A command of `granctl sweep`, begun in a session of its own."""
-        paths = f"{QUICK_CELLS}:{PACKAGE}" if self.quick else str(PACKAGE)
-        environment = {
-            **self.cluster.environment,
-            "GRANCTL_WORKSPACE": str(self.workspace),
-            "PYTHONPATH": paths,
-            "CELL_MISHAPS": str(self.mishaps),
-        }
-        command = [sys.executable, "-m", "granctl", "sweep", *map(str, words)]
         pipe = subprocess.PIPE
         begun = subprocess.Popen(
-            command,
+            self.words(*words),
             stdout=pipe,
             stderr=pipe,
             text=True,
-            env=environment,
+            env=self.environment,
             cwd=self.home,
             start_new_session=True,
         )

@@ -113,7 +113,16 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., P
 @pytest.fixture
 def sweep(cluster: Cluster, tmp_path: Path) -> Iterator[SlurmSweep]:
     """A study of quick cells in a workspace of its own, and no mishaps yet."""
-    made = SlurmSweep(tmp_path, cluster)
+    yield from _sweep(SlurmSweep(tmp_path, cluster))
+
+
+@pytest.fixture
+def real_sweep(cluster: Cluster, tmp_path: Path) -> Iterator[SlurmSweep]:
+    """One of real cells; its steps are slow until the file is removed."""
+    yield from _sweep(SlurmSweep(tmp_path, cluster, quick=False))
+
+
+def _sweep(made: SlurmSweep) -> Iterator[SlurmSweep]:
     yield made
     for process in made.running:
         if process.poll() is None:

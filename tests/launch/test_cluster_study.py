@@ -1,10 +1,25 @@
 """`granctl sweep run --launcher slurm` on a real Slurm of two nodes, and what may befall cells."""
 
 import signal
+from functools import partial
 
 import pytest
+from killed_study import FORTY, STUDY, kill_at_random, kill_tasks, numbers, weights
 from slurm_cluster import NODES, until
-from slurm_study import NUM_CELLS, OF_A_RUN
+from slurm_study import NUM_CELLS, OF_A_RUN, SlurmSweep
+
+from granctl.progress import Silent
+from granctl.study.studyfile import load_study
+from granctl.study.sweep import run_study
+from granctl.train.recipe import recipe_text
+from granctl.workspace import Workspace
+
+SLOW_STUDY = (
+    STUDY.partition("[[cut]]\ndepth")[0]
+    .replace("seeds = 2", "seeds = 1")
+    .replace("epochs = 1", "epochs = 20")
+)
+"""Five cells; a pretraining of 40 steps."""
 
 
 def test_failed_cell_takes_only_those_that_need_it_and_the_same_command_goes_on(sweep):
@@ -63,10 +78,8 @@ def test_second_command_submits_nothing_and_waits_for_the_same_jobs(sweep):
 def test_file_that_is_edited_meanwhile_changes_nothing_of_what_was_submitted(sweep):
     """Tasks read the study as it was; the edited one is another study."""
     recipe = sweep.home / "mine.toml"
-    text = (sweep.home / "a study.toml").read_text()
-    from granctl.train.recipe import recipe_text
-
     recipe.write_text(recipe_text("embedded-resnet"))
+    text = sweep.file.read_text()
     sweep.file.write_text(text.replace('"embedded-resnet"', '"mine.toml"'))
     sweep.suffer("shards", "wait")
     assert sweep.run("--no-wait")[0] == 0
@@ -100,6 +113,21 @@ def test_killed_cell_and_one_that_somebody_cancels(sweep):
     code, _, err = sweep.run()
     assert code == 0, err
     assert len(sweep.made()) == NUM_CELLS
+
+
+@pytest.mark.slow
+def test_failed_cut_takes_the_cells_that_need_it_although_its_array_goes_on(sweep):
+    """Others of its array are whole: a task whose own need is not there ends, and did not fail."""
+    sweep.suffer("cut.depth-5", "fail")
+    code, _, err = sweep.run()
+    assert code == 4
+    assert "1 cell of the study failed, and 4 that need them were not begun: cut.depth-5" in err
+    assert sweep.made() == {"shards", "cut.leaf", "run.leaf.s0", OF_A_RUN[0]}
+    states = sweep.status()["states"]
+    assert (states["failed"], states["waiting"]) == (1, 4)
+    assert "run.depth-5.s0 was not begun: cut.depth-5 is not whole" in sweep.log(
+        1, "run.depth-5.s0"
+    )
 
 
 @pytest.mark.slow
@@ -140,3 +168,53 @@ def test_cell_of_a_node_that_dies_starts_again_elsewhere(sweep):
     code, _, err = sweep.end(begun)
     assert code == 0, err
     assert ", start 1" in sweep.log(1, "run.leaf.s0")
+
+
+def calm_study(sweep: SlurmSweep, text: str) -> Workspace:
+    """The same study in this process, undisturbed."""
+    sweep.file.write_text(text)
+    calm = Workspace(sweep.home / "calm")
+    run_study(calm, load_study(str(sweep.file)), 1, Silent())
+    return calm
+
+
+@pytest.mark.slow
+def test_pretraining_of_two_nodes_is_told_that_its_time_ends(real_sweep):
+    """It saves, its task starts again by itself, and the numbers are those of one process."""
+    calm = calm_study(real_sweep, SLOW_STUDY)
+    begun = real_sweep.start("--nodes", 2)
+    runs = Workspace(real_sweep.workspace).folder("run")
+    until(lambda: any(path.read_text() for path in runs.glob("*/metrics.jsonl")), 120)
+    real_sweep.cluster.run("scancel", "--signal=USR2", real_sweep.task(1, "run.leaf.s0"))
+    until(lambda: "this task starts again: its time ends" in real_sweep.log(1, "run.leaf.s0"))
+    real_sweep.slow.unlink()
+    code, _, err = real_sweep.end(begun)
+    assert code == 0, err
+    assert ", start 1" in real_sweep.log(1, "run.leaf.s0")
+    assert "going on after epoch" in real_sweep.log(1, "run.leaf.s0")
+    killed = Workspace(real_sweep.workspace)
+    assert numbers(killed) == numbers(calm)
+    assert weights(killed) == weights(calm)
+
+
+@pytest.mark.slow
+def test_study_whose_tasks_are_killed_three_times_ends_with_the_same_numbers(
+    real_sweep, monkeypatch
+):
+    """44 cells; SIGKILL to the command that waits and to the tasks that run."""
+    calm = calm_study(real_sweep, FORTY)
+    real_sweep.slow.unlink()
+    for name, value in real_sweep.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(real_sweep.home)
+    kill = partial(kill_tasks, real_sweep.workspace)
+    words = real_sweep.words("run", real_sweep.file, *real_sweep.slurm)
+    assert len(kill_at_random(words, 3, 7, (10.0, 40.0), kill)) == 3
+    codes = []
+    while 0 not in codes:
+        codes.append(real_sweep.run()[0])
+        assert codes.count(4) < 4
+    assert set(codes) <= {0, 4}
+    killed = Workspace(real_sweep.workspace)
+    assert numbers(killed) == numbers(calm)
+    assert weights(killed) == weights(calm)
