@@ -146,15 +146,16 @@ def status(
 ) -> None:
     """Say how far a study is: cells by stage and state, and the time left."""
     from granctl.cli.console import Session
+    from granctl.launch.studyjobs import QueueLook
     from granctl.study.plantable import is_whole, status_table, status_text
     from granctl.study.studyfile import load_study
     from granctl.study.sweep import status_of
 
     session = Session(workspace, as_json=json, quiet=quiet)
-    asked = load_study(study)
+    asked, look = load_study(study), QueueLook()
 
     def read() -> dict[str, Any]:
-        return status_of(session.workspace, asked)
+        return status_of(session.workspace, asked, look)
 
     found = session.follow(read, status_table, is_whole) if watch else read()
     session.table(*status_table(found))

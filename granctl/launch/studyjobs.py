@@ -11,8 +11,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,6 +33,7 @@ TASKS_NAME = "tasks.json"
 _RECORD_NAME = "jobs.json"
 _SCHEMA = 1
 _NOTICE = "USR2@180"
+_ASK_S = 10.0
 _GPU_STAGES = (LONG, "embed", "transfer")
 
 _T = TypeVar("_T")
@@ -246,3 +249,17 @@ def look_into_queue(study: Path) -> Mapping[str, InQueue] | None:
     if queue is None:
         return None
     return cells_in_queue(submitted, arrays_of_round(study, submitted), queue)
+
+
+class QueueLook:
+    """As `look_into_queue`, for those who look again and again: many users share the queue."""
+
+    def __init__(self) -> None:
+        self._asked = -math.inf
+        self._found: Mapping[str, InQueue] | None = None
+
+    def __call__(self, study: Path) -> Mapping[str, InQueue] | None:
+        """What the queue held at most ten seconds ago."""
+        if time.monotonic() - self._asked > _ASK_S:
+            self._asked, self._found = time.monotonic(), look_into_queue(study)
+        return self._found

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from granctl.alone import making_alone
 from granctl.errors import BadOptionError
-from granctl.launch.studyjobs import find_submitted, look_into_queue
+from granctl.launch.studyjobs import InQueue, find_submitted, look_into_queue
 from granctl.progress import Progress
 from granctl.provenance import plain, provenance
 from granctl.study.cells import Cell, run_cells
@@ -109,7 +109,11 @@ def _details(plan: StudyPlan, done: Mapping[str, Artefact]) -> dict[str, Any]:
     }
 
 
-def status_of(workspace: Workspace, study: Study) -> dict[str, Any]:
+def status_of(
+    workspace: Workspace,
+    study: Study,
+    look: Callable[[Path], Mapping[str, InQueue] | None] = look_into_queue,
+) -> dict[str, Any]:
     """How far a study is; nothing is run.
 
     Cells whose tasks Slurm has are queued or running; where it cannot be asked, those that began
@@ -120,12 +124,17 @@ def status_of(workspace: Workspace, study: Study) -> dict[str, Any]:
     submitted last, or None), seconds_left (of one process: the mean time of the finished
     cells of each stage times those that are left; None until each such stage has one).
 
+    Args:
+        workspace: where it is.
+        study: what is asked.
+        look: says what Slurm has of it, by the study's folder.
+
     Raises:
         SpecError: the study contradicts itself.
     """
     plan = plan_study(study)
     folder = place_of(workspace, study)
-    submitted, queue = find_submitted(folder), look_into_queue(folder)
+    submitted, queue = find_submitted(folder), look(folder)
     entries = FolderLedger(folder).entries(plan.cells, queue)
     counts = Counter((e.stage, e.state) for e in entries)
     stages = {
