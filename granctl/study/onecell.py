@@ -58,13 +58,13 @@ def make_one(path: Path, array: str, index: int, progress: Progress) -> Artefact
     if known is not None:
         return known
     paths = _needed(ledger, cell, cells)
-    if tasks.gpus and cell.stage in _ON_GPU:
-        open_device(Machine(device="cuda"))  # a node without one is to be told of
     first = place_of(os.environ).rank == 0
     if first:
         ledger.began(cell)
     workspace = Workspace(Path(tasks.workspace))
     try:
+        if tasks.gpus and cell.stage in _ON_GPU:
+            open_device(Machine(device="cuda"))  # a node without one is to be told of
         made = cell.work(workspace, progress=progress, **cell.params, **paths)
     except (StoppedError, TakenOverError):
         raise  # another start goes on

@@ -4,6 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+
+from granctl.study import onecell
 
 STUDY = """
 recipe = "mine.toml"
@@ -192,3 +195,17 @@ def test_task_makes_its_cell_once(granctl, asked, programs):
     assert "going on: 1 of 6 cells are whole" in again.err
     assert again.json["missing"] == 5
     assert "01-cut" not in " ".join(again.json["jobs"]["arrays"])
+
+
+def test_node_without_a_gpu_is_told_of(granctl, asked, programs, monkeypatch):
+    """A cell that was to have one fails, rather than train for days on a processor."""
+    programs(sbatch="echo 7", squeue="", scontrol="", scancel="")
+    record = granctl(*asked, *SLURM, "--gpus-per-node", 1, "--no-wait", "--json").json
+    tasks = folder_of(record) / "round-1" / "tasks.json"
+    monkeypatch.setattr(onecell, "_needed", lambda *_: {})
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    refused = granctl("sweep", "task", tasks, "02-pretrain", 0)
+    assert refused.code == 2
+    assert "cuda" in refused.err
+    failed = granctl("sweep", "status", asked[2], "--json").json["failed"]
+    assert list(failed) == ["run.leaf.s0"]
