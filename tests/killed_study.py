@@ -47,6 +47,12 @@ draws = "each-seed"
 """
 FORTY = STUDY.replace("seeds = 2", "seeds = 4").replace("images = 512", "images = 4096")
 """44 cells: shards, seven cuts, 16 pretrainings, 20 transfers."""
+FEW = (
+    STUDY.partition("[[cut]]\ndepth")[0]
+    .replace("seeds = 2", "seeds = 1")
+    .replace("steps = 2", 'steps = 2\nscratch = "none"')
+)
+"""Four cells: shards, a cut, a pretraining, a transfer."""
 SLURM = ("--launcher", "slurm", "--partition", "main")
 
 

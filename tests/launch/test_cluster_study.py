@@ -5,7 +5,7 @@ import signal
 from functools import partial
 
 import pytest
-from killed_study import FORTY, STUDY, kill_at_random, kill_tasks, numbers, weights
+from killed_study import FEW, FORTY, kill_at_random, kill_tasks, numbers, weights
 from slurm_cluster import NODES, until
 from slurm_study import NUM_CELLS, OF_A_RUN, SlurmSweep
 
@@ -15,12 +15,8 @@ from granctl.study.sweep import run_study
 from granctl.train.recipe import recipe_text
 from granctl.workspace import Workspace
 
-SLOW_STUDY = (
-    STUDY.partition("[[cut]]\ndepth")[0]
-    .replace("seeds = 2", "seeds = 1")
-    .replace("epochs = 1", "epochs = 20")
-)
-"""Five cells; a pretraining of 40 steps."""
+SLOW_STUDY = FEW.replace("epochs = 1", "epochs = 20")
+"""Four cells; a pretraining of 40 steps."""
 
 
 def test_failed_cell_takes_only_those_that_need_it_and_the_same_command_goes_on(sweep):

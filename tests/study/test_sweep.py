@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from killed_study import FORTY, STUDY, command, kill_at_random, numbers, weights
+from killed_study import FEW, FORTY, STUDY, command, kill_at_random, numbers, weights
 
 from granctl.errors import BadOptionError, CellsFailedError
 from granctl.progress import Silent
@@ -124,7 +124,7 @@ def check_killed(
 def test_a_killed_study_ends_with_the_same_numbers(tmp_path: Path) -> None:
     """Few cells, a SIGKILL to all processes, the same command again."""
     path = tmp_path / "few.toml"
-    path.write_text(STUDY.partition("[[cut]]\ndepth")[0].replace("seeds = 2", "seeds = 1"))
+    path.write_text(FEW)
     check_killed(path, tmp_path, 1, 1, (2.0, 5.0))
 
 
