@@ -6,6 +6,7 @@
     tasks.json       the study as it was then, and which task makes which cell
     00-shards.sbatch
     00-shards-0.log  a task's
+    02-pretrain-0.saved  it was told to end, and saved
     recipe.toml      a copy, where the recipe is a file
 """
 
@@ -34,7 +35,9 @@ _RECORD_NAME = "jobs.json"
 _SCHEMA = 1
 _NOTICE = "USR2@180"
 _ASK_S = 10.0
-_GPU_STAGES = (LONG, "embed", "transfer")
+_MARK = ".saved"
+GPU_STAGES = (LONG, "embed", "transfer")
+"""Those that compute with a network."""
 
 _T = TypeVar("_T")
 InQueue = Literal["queued", "running"]
@@ -129,11 +132,17 @@ def _job_of(array: CellArray, how: SlurmStudy, name: str, folder: Path) -> Job:
     words = [*granctl_words(), "sweep", "task", str(folder / TASKS_NAME), array.name]
     srun = 'srun --kill-on-bad-exit=1 --cpus-per-task="$SLURM_CPUS_PER_TASK"'
     task = 'task="${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"'
-    again = 'again="its time ends, and all is saved"'
-    saved = f'[ "$code" -eq 140 ] && {again}\n' if trains else ""
+    # Told that its time ends: exit code 140, also of a process that had not begun to listen.
+    mark = f"saved={shlex.quote(str(folder / array.name))}-$SLURM_ARRAY_TASK_ID{_MARK}"
+    saved = """
+if [ "$code" -eq 140 ] && [ -e "$saved" ]; then
+    again="its time ends, and all is saved"
+elif [ "$code" -eq 140 ]; then
+    echo "its time ended before it had saved anything: give it more with --time"
+fi"""
     ending = f"""code=$?
-again=
-{saved}[ "$code" -eq 143 ] && taken && again="a more urgent job takes its place"
+again={saved if trains else ""}
+[ "$code" -eq 143 ] && taken && again="a more urgent job takes its place"
 if [ -n "$again" ]; then
     echo "this task starts again: $again"
     scontrol requeue "$task" && exit 0
@@ -144,7 +153,12 @@ exit "$code\""""
         name=name,
         about=f"{array.name}: a {array.stage} cell a task, of {folder.parents[1].name}{waits}.",
         command="\n".join(
-            [task, taken_function('"$task"'), f'{srun} {shlex.join(words)} "$SLURM_ARRAY_TASK_ID"']
+            [
+                task,
+                taken_function('"$task"'),
+                *([mark, 'rm -f "$saved"'] if trains else []),
+                f'{srun} {shlex.join(words)} "$SLURM_ARRAY_TASK_ID"',
+            ]
         ),
         log=log_pattern(folder, f"{array.name}-%a.log"),
         folder=Path.cwd(),  # so that relative paths of the study mean what they meant
@@ -155,10 +169,15 @@ exit "$code\""""
         at_once=how.at_once,
         nodes=how.nodes if trains else 1,
         tasks_per_node=how.tasks_per_node if trains else 1,
-        gpus_per_node=gpus if trains else min(gpus, 1) if array.stage in _GPU_STAGES else 0,
+        gpus_per_node=gpus if trains else min(gpus, 1) if array.stage in GPU_STAGES else 0,
         signal=_NOTICE if trains else None,
         ending=ending,
     )
+
+
+def mark_of(tasks: Path, array: str, index: int) -> Path:
+    """A file that says that a training was told to end and has saved all, by its tasks.json."""
+    return tasks.with_name(f"{array}-{index}{_MARK}")
 
 
 def script_of(folder: Path, array: CellArray) -> Path:

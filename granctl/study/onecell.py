@@ -13,7 +13,7 @@ from granctl.errors import (
     StoppedError,
     TakenOverError,
 )
-from granctl.launch.studyjobs import Tasks, read_tasks
+from granctl.launch.studyjobs import GPU_STAGES, Tasks, mark_of, read_tasks
 from granctl.launch.waiting import looks
 from granctl.progress import Progress
 from granctl.spec import parse
@@ -27,7 +27,6 @@ from granctl.workspace import Artefact, Workspace
 
 SETTLE_S = 60.0
 """How long a network disk may take to show what another machine wrote."""
-_ON_GPU = ("pretrain", "embed", "transfer")
 
 
 def make_one(path: Path, array: str, index: int, progress: Progress) -> Artefact:
@@ -63,10 +62,14 @@ def make_one(path: Path, array: str, index: int, progress: Progress) -> Artefact
         ledger.began(cell)
     workspace = Workspace(Path(tasks.workspace))
     try:
-        if tasks.gpus and cell.stage in _ON_GPU:
+        if tasks.gpus and cell.stage in GPU_STAGES:
             open_device(Machine(device="cuda"))  # a node without one is to be told of
         made = cell.work(workspace, progress=progress, **cell.params, **paths)
-    except (StoppedError, TakenOverError):
+    except StoppedError:
+        if first:
+            mark_of(path, array, index).touch()
+        raise
+    except TakenOverError:
         raise  # another start goes on
     except GranctlError as error:
         if first:

@@ -1,6 +1,7 @@
 """A study for Slurm without a Slurm: scripts, refusals, what is in the queue, words of faults."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -209,3 +210,44 @@ def test_node_without_a_gpu_is_told_of(granctl, asked, programs, monkeypatch):
     assert "cuda" in refused.err
     failed = granctl("sweep", "status", asked[2], "--json").json["failed"]
     assert list(failed) == ["run.leaf.s0"]
+
+
+@pytest.mark.parametrize(
+    ("array", "code", "saves", "preempted", "again"),
+    [
+        ("02-pretrain", 0, False, False, False),
+        ("02-pretrain", 140, True, False, True),
+        ("02-pretrain", 140, False, False, False),
+        ("02-pretrain", 143, True, False, False),
+        ("02-pretrain", 143, True, True, True),
+        ("02-pretrain", 4, True, True, False),
+        ("03-transfer", 140, True, False, False),
+        ("03-transfer", 143, False, True, True),
+        ("03-transfer", 143, False, False, False),
+    ],
+)
+def test_script_requeues_only_what_is_to_go_on(
+    granctl, asked, programs, array, code, saves, preempted, again
+):
+    """By the exit code, whether a training saved, and what Slurm says of the task."""
+    shown = granctl(*asked, *SLURM, "--dry-run", "--json").json
+    (place,) = (Path(path) for path in shown["scripts"] if Path(path).stem == array)
+    place.parent.mkdir(parents=True)
+    mark = place.with_name(f"{array}-1.saved")
+    mark.touch()  # an earlier start's
+    time = "2026-11-26T09:29:19" if preempted else "None"
+    said = f"JobId=5 JobState=RUNNING PreemptEligibleTime=2026-01-01 PreemptTime={time} X"
+    calls = programs(
+        srun=f"{f'touch {mark}; ' if saves else ''}exit {code}",
+        scontrol=f'case "$*" in *show*) echo "{said}";; esac',
+    )
+    environment = {"PATH": f"{calls.parent / 'bin'}:/bin:/usr/bin", "SLURM_CPUS_PER_TASK": "1"}
+    environment |= {"SLURM_ARRAY_JOB_ID": "5", "SLURM_ARRAY_TASK_ID": "1", "SLURM_JOB_ID": "6"}
+    script = shown["scripts"][str(place)]
+    done = subprocess.run(
+        ["/bin/sh", "-c", script], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == (0 if again else code), done.stderr
+    assert ("scontrol requeue 5_1" in calls.read_text()) is again
+    assert ("this task starts again" in done.stdout) is again
+    assert f"{array} 1\n" in calls.read_text()
