@@ -10,6 +10,7 @@ from granctl.errors import (
     CellNotReadyError,
     GranctlError,
     MissingInputError,
+    NoDeviceError,
     StoppedError,
     TakenOverError,
 )
@@ -63,7 +64,7 @@ def make_one(path: Path, array: str, index: int, progress: Progress) -> Artefact
     workspace = Workspace(Path(tasks.workspace))
     try:
         if tasks.gpus and cell.stage in GPU_STAGES:
-            open_device(Machine(device="cuda"))  # a node without one is to be told of
+            _check_gpu()
         made = cell.work(workspace, progress=progress, **cell.params, **paths)
     except StoppedError:
         if first:
@@ -78,6 +79,15 @@ def make_one(path: Path, array: str, index: int, progress: Progress) -> Artefact
     if first:
         ledger.made(cell, made)
     return made
+
+
+def _check_gpu() -> None:
+    """Raises BadOptionError on a node without a GPU: it is to be told of, not to be computed on."""
+    try:
+        open_device(Machine(device="cuda"))
+    except NoDeviceError as error:
+        what = f"a node that has none of them ({error.message})"
+        raise BadOptionError("--gpus-per-node", what, "name a partition of GPUs") from error
 
 
 def _name(tasks: Tasks, array: str, index: int) -> str:

@@ -207,7 +207,8 @@ def test_node_without_a_gpu_is_told_of(granctl, asked, programs, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     refused = granctl("sweep", "task", tasks, "02-pretrain", 0)
     assert refused.code == 2
-    assert "cuda" in refused.err
+    assert "--gpus-per-node: a node that has none of them" in refused.err
+    assert "hint: name a partition of GPUs" in refused.err
     failed = granctl("sweep", "status", asked[2], "--json").json["failed"]
     assert list(failed) == ["run.leaf.s0"]
 
