@@ -101,6 +101,7 @@ from granctl.errors.study import (
     NotAResultError,
     NothingToCompareError,
     NotReproducedError,
+    RecipeChangedError,
     UnknownStudyError,
     WorkerDiedError,
 )
@@ -238,6 +239,7 @@ __all__ = [
     "PublicWeightsMissingError",
     "QueueSilentError",
     "RealLabelsError",
+    "RecipeChangedError",
     "RelabelUnfinishedError",
     "RemoteChangedError",
     "RemoteDeniedError",

@@ -36,8 +36,7 @@ from granctl.study.clusterfaults import begun, ends_of, fault_of, is_settled
 from granctl.study.ledger import Entry, FolderLedger
 from granctl.study.studyfile import Study
 from granctl.study.studyplan import StudyPlan, plan_study
-from granctl.study.sweep import begin_study, chosen, finish_study, place_of
-from granctl.train.recipe import recipe_names
+from granctl.study.sweep import begin_study, chosen, finish_study, place_of, recipe_file
 from granctl.workspace import Artefact, Workspace
 
 _SETTLE_S = 60.0
@@ -221,9 +220,9 @@ def _tasks(asked: _Asked, left: Sequence[Cell], study: Study) -> Tasks:
 
 def _kept(study: Study, folder: Path) -> Study:
     """The study with a copy of its recipe's file, which may be changed before the jobs start."""
-    if study.recipe in recipe_names():
+    source = recipe_file(study)
+    if source is None:
         return study
-    source = Path(study.beside(study.recipe))
     copy = folder / source.name
     write_bytes(copy, source.read_bytes())
     return replace(study, recipe=str(copy))

@@ -8,15 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from granctl.alone import making_alone
-from granctl.errors import BadOptionError
+from granctl.errors import BadOptionError, RecipeChangedError
+from granctl.files import read_json
 from granctl.launch.studyjobs import InQueue, find_submitted, look_into_queue
 from granctl.progress import Progress
-from granctl.provenance import plain, provenance
+from granctl.provenance import digest, plain, provenance
 from granctl.study.cells import Cell, run_cells
 from granctl.study.ledger import STATES, FolderLedger
 from granctl.study.studyfile import SCHEMA, Study
 from granctl.study.studyplan import STAGES, StudyPlan, plan_study, slug
-from granctl.workspace import Artefact, Workspace, begin_folder, finish_folder, folder_state
+from granctl.train.recipe import recipe_names
+from granctl.workspace import (
+    SPEC_NAME,
+    Artefact,
+    Workspace,
+    begin_folder,
+    finish_folder,
+    folder_state,
+)
 
 
 def place_of(workspace: Workspace, study: Study) -> Path:
@@ -43,6 +52,7 @@ def run_study(
     Raises:
         SpecError: the study contradicts itself.
         BadOptionError: `only` names no cell, or there is no process.
+        RecipeChangedError: the study was begun with another text of its recipe's file.
         CellsFailedError: cells failed; all others are whole.
         WorkerDiedError: a process was killed.
     """
@@ -58,11 +68,29 @@ def run_study(
 
 
 def begin_study(workspace: Workspace, study: Study) -> Path:
-    """The study's folder, with what is asked in it."""
-    folder = place_of(workspace, study)
+    """The study's folder, with what is asked in it.
+
+    Raises:
+        RecipeChangedError: the study was begun with another text of its recipe's file.
+    """
+    folder, inputs = place_of(workspace, study), _inputs(study)
     if folder_state(folder, study.digest) == "absent":
-        begin_folder(folder, study.digest, _asked(study), {})
+        begin_folder(folder, study.digest, _asked(study), inputs)
+    then = read_json(folder / SPEC_NAME)["provenance"]["inputs"]
+    if then.get("recipe", inputs.get("recipe")) != inputs.get("recipe"):
+        raise RecipeChangedError(study.recipe, folder)
     return folder
+
+
+def recipe_file(study: Study) -> Path | None:
+    """The file of a recipe that does not come with granctl."""
+    return None if study.recipe in recipe_names() else Path(study.beside(study.recipe))
+
+
+def _inputs(study: Study) -> dict[str, str]:
+    """The study's name of its recipe says nothing of what the file says."""
+    path = recipe_file(study)
+    return {"recipe": digest(path.read_text())} if path else {}
 
 
 def finish_study(folder: Path, plan: StudyPlan, done: Mapping[str, Artefact]) -> Artefact:
@@ -72,7 +100,9 @@ def finish_study(folder: Path, plan: StudyPlan, done: Mapping[str, Artefact]) ->
     details = _details(plan, done)
     if made:
         head = {"kind": "study", "schema": SCHEMA, "digest": study.digest}
-        finish_folder(folder, {**head, **details, "provenance": provenance(_asked(study), {})})
+        finish_folder(
+            folder, {**head, **details, "provenance": provenance(_asked(study), _inputs(study))}
+        )
     return Artefact(kind="study", path=folder, digest=study.digest, made=made, details=details)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from killed_study import FEW, FORTY, STUDY, command, kill_at_random, numbers, weights
 
-from granctl.errors import BadOptionError, CellsFailedError
+from granctl.errors import BadOptionError, CellsFailedError, RecipeChangedError
 from granctl.progress import Silent
 from granctl.study.cells import Cell, run_cells
 from granctl.study.costs import costs_of
@@ -18,6 +18,7 @@ from granctl.study.results import load_results
 from granctl.study.studyfile import load_study
 from granctl.study.studyplan import plan_study
 from granctl.study.sweep import place_of, run_study, status_of
+from granctl.train.recipe import recipe_text
 from granctl.workspace import Artefact, Workspace
 
 NUM_CELLS = 1 + 5 + 8 + 10
@@ -62,6 +63,20 @@ def test_one_cell_and_what_it_needs(study_path: Path, tmp_path: Path) -> None:
     assert [e.cell for e in _entries(workspace, study) if e.state == "done"] == ["cut.depth-5"]
     with pytest.raises(BadOptionError, match="no cell of the study"):
         run_study(workspace, study, 1, Silent(), only=["cut.depth-55"])
+
+
+def test_recipe_that_was_changed_is_refused(tmp_path: Path) -> None:
+    """Cells of two recipes are no study; the file as it was goes on."""
+    recipe, path = tmp_path / "mine.toml", tmp_path / "small.toml"
+    recipe.write_text(recipe_text("embedded-resnet"))
+    path.write_text(STUDY.replace('"embedded-resnet"', '"mine.toml"'))
+    workspace, study = Workspace(tmp_path / "ws"), load_study(str(path))
+    run_study(workspace, study, 1, Silent(), only=["cut.depth-5"])
+    recipe.write_text(recipe_text("embedded-resnet") + "\n# another\n")
+    with pytest.raises(RecipeChangedError, match=r"mine.toml was changed since .*small-"):
+        run_study(workspace, study, 1, Silent(), only=["cut.depth-6"])
+    recipe.write_text(recipe_text("embedded-resnet"))
+    run_study(workspace, study, 1, Silent(), only=["cut.depth-6"])
 
 
 def _entries(workspace: Workspace, study: object) -> list:
