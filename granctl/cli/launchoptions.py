@@ -146,7 +146,76 @@ def training_options(
     return TrainingLaunch(slurm=slurm, resources=resources, dry_run=dry_run)
 
 
-def check_alone(launch: TrainingLaunch, processes: int) -> None:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StudyLaunch:
+    """What was given; None: the cells are made by this machine."""
+
+    slurm: dict[str, Any] | None
+    """Of `SlurmStudy`, but for the resources."""
+    resources: dict[str, Any]
+    """Of `Resources`."""
+    dry_run: bool
+
+
+def study_options(
+    launcher: Launcher = None,
+    at_once: Annotated[
+        int | None,
+        typer.Option(
+            help="With --launcher: tasks of each array at a time.", show_default="Slurm's", min=1
+        ),
+    ] = None,
+    nodes: Annotated[
+        int | None,
+        typer.Option(help="With --launcher: machines of a pretraining.", show_default="1", min=1),
+    ] = None,
+    gpus_per_node: Annotated[
+        int | None,
+        typer.Option(
+            help="With --launcher: GPUs of a pretraining on each, a process each;"
+            " embeddings and transfers then have one.",
+            min=0,
+        ),
+    ] = None,
+    tasks_per_node: Annotated[
+        int | None,
+        typer.Option(
+            help="With --launcher, without GPUs: processes of a pretraining on each node.", min=1
+        ),
+    ] = None,
+    partition: Partition = None,
+    time: TimeLimit = None,
+    cpus_per_task: Annotated[
+        int | None,
+        typer.Option(help="With --launcher: CPUs of each process.", show_default="1", min=1),
+    ] = None,
+    sbatch: Sbatch = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With --launcher: print the scripts, submit nothing.")
+    ] = False,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="With --launcher: end when the jobs are submitted.")
+    ] = False,
+) -> StudyLaunch:
+    """The options of a study; typer reads this signature.
+
+    Raises:
+        BadOptionError: there is no --launcher that they could be for.
+    """
+    extra = tuple(word for text in sbatch or () for word in _words(text))
+    own = {"at_once": at_once, "nodes": nodes, "gpus_per_node": gpus_per_node}
+    asked = {"partition": partition, "time": time, "cpus_per_task": cpus_per_task, "extra": extra}
+    resources = {name: value for name, value in asked.items() if value}
+    if launcher is None:
+        given = {**own, "tasks_per_node": tasks_per_node, **resources}
+        _refuse({**given, "dry-run": dry_run, "no-wait": no_wait})
+        return StudyLaunch(slurm=None, resources={}, dry_run=False)
+    own["tasks_per_node"] = tasks_per_node or gpus_per_node
+    slurm = {"wait": not no_wait, **{name: value for name, value in own.items() if value}}
+    return StudyLaunch(slurm=slurm, resources=resources, dry_run=dry_run)
+
+
+def check_alone(launch: TrainingLaunch | StudyLaunch, processes: int) -> None:
     """Raises where processes of this machine were asked for, and others are to be launched.
 
     Raises:

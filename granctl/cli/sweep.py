@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from granctl.cli.buildoptions import takes
+from granctl.cli.launchoptions import StudyLaunch, check_alone, study_options
 from granctl.cli.options import Json, Quiet, WorkspaceFolder
 
 app = typer.Typer(help="Run a whole study from one file.", no_args_is_help=True)
@@ -86,7 +89,9 @@ def plan(
 
 
 @app.command()
+@takes(study_options)
 def run(
+    launch: StudyLaunch,
     study: StudyFile,
     processes: Annotated[
         int, typer.Option("--processes", help="Cells at a time, of one thread each.")
@@ -101,13 +106,37 @@ def run(
 ) -> None:
     """Make what is missing of a study; the same command goes on after any end."""
     from granctl.cli.console import Session
+    from granctl.cli.launched import launched_study
     from granctl.study.studyfile import load_study
     from granctl.study.sweep import run_study
 
+    check_alone(launch, processes)
     session = Session(workspace, as_json=json, quiet=quiet)
-    session.emit(
-        run_study(session.workspace, load_study(study), processes, session.progress, cell or ())
-    )
+    asked, where = load_study(study), session.workspace
+    if launch.slurm is not None:
+        launched_study(session, launch, asked, cell or ())
+    else:
+        session.emit(run_study(where, asked, processes, session.progress, cell or ()))
+
+
+@app.command()
+def task(
+    tasks: Annotated[Path, typer.Argument(help="tasks.json of what was submitted.")],
+    array: Annotated[str, typer.Argument(help="One of its arrays, such as 03-transfer.")],
+    index: Annotated[int, typer.Argument(help="The task of the array.")],
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make one cell, as a task of a job array does; `run --launcher` submits those."""
+    from granctl.cli.console import Session
+    from granctl.study.onecell import make_one
+    from granctl.train.world import place_of
+
+    speaks = place_of(os.environ).rank == 0
+    session = Session(None, as_json=json, quiet=quiet, speaks=speaks)
+    made = make_one(tasks, array, index, session.progress)
+    if speaks:
+        session.answer(str(made.path), made.record())
 
 
 @app.command()
@@ -122,15 +151,16 @@ def status(
 ) -> None:
     """Say how far a study is: cells by stage and state, and the time left."""
     from granctl.cli.console import Session
+    from granctl.launch.studyjobs import QueueLook
     from granctl.study.plantable import is_whole, status_table, status_text
     from granctl.study.studyfile import load_study
     from granctl.study.sweep import status_of
 
     session = Session(workspace, as_json=json, quiet=quiet)
-    asked = load_study(study)
+    asked, look = load_study(study), QueueLook()
 
     def read() -> dict[str, Any]:
-        return status_of(session.workspace, asked)
+        return status_of(session.workspace, asked, look)
 
     found = session.follow(read, status_table, is_whole) if watch else read()
     session.table(*status_table(found))

@@ -21,6 +21,7 @@ from granctl.errors.ground import (
     UnknownDataError,
 )
 from granctl.errors.launch import (
+    CellNotReadyError,
     JobCancelledError,
     JobEndedError,
     JobFailedError,
@@ -28,6 +29,7 @@ from granctl.errors.launch import (
     JobTimedOutError,
     NodeFailedError,
     NoSlurmError,
+    NotSharedError,
     QueueSilentError,
     SubmitRefusedError,
 )
@@ -105,6 +107,7 @@ from granctl.errors.study import (
     NothingToRankError,
     NothingToReadOutError,
     NotReproducedError,
+    RecipeChangedError,
     UnknownStudyError,
     WorkerDiedError,
 )
@@ -172,6 +175,7 @@ __all__ = [
     "BaseGoneError",
     "BeyondTreeError",
     "CannotShardError",
+    "CellNotReadyError",
     "CellsFailedError",
     "CheckpointMismatchError",
     "ClusterCountError",
@@ -230,6 +234,7 @@ __all__ = [
     "NotReproducedError",
     "NotResumedError",
     "NotRunningError",
+    "NotSharedError",
     "NothingBelowError",
     "NothingKeptError",
     "NothingToCompareError",
@@ -248,6 +253,7 @@ __all__ = [
     "PublicWeightsMissingError",
     "QueueSilentError",
     "RealLabelsError",
+    "RecipeChangedError",
     "RelabelUnfinishedError",
     "RemoteChangedError",
     "RemoteDeniedError",

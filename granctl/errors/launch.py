@@ -81,3 +81,23 @@ class NodeFailedError(JobEndedError):
 
     ended = "lost its node"
     mend = "look at `sinfo -R`; the same command goes on with what is missing, on other nodes"
+
+
+class NotSharedError(JobEndedError):
+    """A job left no word behind: its node does not see the folder that it was to write into."""
+
+    ended = "failed without a word"
+    mend = (
+        "the workspace must lie on a disk that every node sees under the same path: name one with"
+        " --workspace; `srun ls FOLDER` shows what a node sees"
+    )
+
+
+class CellNotReadyError(RunError):
+    """A task whose cell needs others that are not whole."""
+
+    def __init__(self, cell: str, missing: Sequence[str]) -> None:
+        super().__init__(
+            f"{cell} was not begun: {', '.join(missing)} is not whole",
+            "the same command makes that first",
+        )

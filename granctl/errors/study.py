@@ -106,6 +106,16 @@ class CellsFailedError(RunError):
         )
 
 
+class RecipeChangedError(UserError):
+    """The file of a study's recipe says something else than when the study was begun."""
+
+    def __init__(self, recipe: str, folder: Path) -> None:
+        super().__init__(
+            f"{recipe} was changed since {folder} was begun: its cells would not belong together",
+            "give the changed recipe, or the study, another name; or put the file back as it was",
+        )
+
+
 class LostInputError(UserError):
     """What a result came from is not in the workspace any more."""
 

@@ -15,12 +15,14 @@ from granctl.launch.slurm import (
     PLACED_FORMAT,
     QUEUE_FORMAT,
     SACCT_FORMAT,
+    USUAL_ARRAY,
     Endings,
     Job,
     Placed,
     Queued,
     job_options,
     job_script,
+    parse_array_size,
     parse_placed,
     parse_queue,
     parse_sacct,
@@ -45,7 +47,9 @@ def submit(job: Job, script: Path, after: Sequence[str] = ()) -> str:
     Args:
         job: what to run.
         script: where to write it.
-        after: jobs that must have ended, in whatever way, before it starts.
+        after: what must have been before it starts, as `afterany:12`, `afterok:12` (the job ended
+            well) or `aftercorr:12` (the task of the same index did). Where that can be no more
+            Slurm cancels it.
 
     Raises:
         NoSlurmError: there is no sbatch.
@@ -55,7 +59,7 @@ def submit(job: Job, script: Path, after: Sequence[str] = ()) -> str:
     # The options are said here too: variables such as SBATCH_PARTITION go before the script's.
     words = ["sbatch", "--parsable", *job_options(job)]
     if after:
-        words.append(f"--dependency=afterany:{':'.join(after)}")
+        words += [f"--dependency={','.join(after)}", "--kill-on-invalid-dep=yes"]
     answer = _run([*words, str(script)])
     if answer.returncode != 0:
         raise SubmitRefusedError(script, _said(answer.stderr))
@@ -69,17 +73,41 @@ def queued(name: str) -> list[Queued]:
         NoSlurmError: there is no squeue.
         QueueSilentError: it gives no answer for ten minutes.
     """
-    words = ["squeue", f"--user={os.getuid()}", f"--name={name}"]
-    words += ["--noheader", "--array", f"--format={QUEUE_FORMAT}"]
     began, pause = time.monotonic(), 0.5
     while True:
-        answer = _run(words)
+        answer = _ask_queue(name)
         if answer.returncode == 0:
             return parse_queue(answer.stdout)
         if (took := time.monotonic() - began) > _SILENT_S:
             raise QueueSilentError(took, _said(answer.stderr))
         time.sleep(pause)
         pause = min(2 * pause, 30.0)
+
+
+def queued_now(name: str) -> list[Queued] | None:
+    """As `queued`, for those who only look.
+
+    Returns:
+        None where there is no Slurm, or it gives no answer at once.
+    """
+    try:
+        answer = _ask_queue(name)
+    except NoSlurmError:
+        return None
+    return parse_queue(answer.stdout) if answer.returncode == 0 else None
+
+
+def _ask_queue(name: str) -> subprocess.CompletedProcess[str]:
+    words = ["squeue", f"--user={os.getuid()}", f"--name={name}"]
+    return _run([*words, "--noheader", "--array", f"--format={QUEUE_FORMAT}"])
+
+
+def array_size() -> int:
+    """How many tasks this cluster lets an array have; Slurm's own number where nothing is known."""
+    try:
+        return parse_array_size(_run(["scontrol", "show", "config"]).stdout)
+    except NoSlurmError:
+        return USUAL_ARRAY
 
 
 def seen(names: Sequence[str]) -> list[Placed] | None:

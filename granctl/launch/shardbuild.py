@@ -189,7 +189,7 @@ def _submit_finish(launched: Launched, array: str | None) -> Launched:
     _, job = jobs_of(launched, ())
     script = jobs_folder(Path(launched.folder)) / SCRIPTS[1]
     try:
-        finish = submit(job, script, [array] if array else [])
+        finish = submit(job, script, [f"afterany:{array}"] if array else [])
     except SubmitRefusedError:
         if array:
             cancel(array)

@@ -25,6 +25,7 @@ _OURS = {
     "--dependency": "-d",
     "--error": "-e",
     "--job-name": "-J",
+    "--kill-on-invalid-dep": "",
     "--no-requeue": "",
     "--nodes": "-N",
     "--ntasks": "-n",
@@ -104,6 +105,8 @@ class Job:
     environment: Mapping[str, str] = field(default_factory=dict)
     array: tuple[int, ...] = ()
     """Indices; empty: one job."""
+    at_once: int | None = None
+    """Most tasks of the array that run at a time; None: as many as Slurm lets run."""
     nodes: int = 1
     tasks_per_node: int = 1
     gpus_per_node: int = 0
@@ -120,9 +123,10 @@ def job_options(job: Job) -> list[str]:
     The job may be requeued: a node that fails, or that is given to a more urgent job, costs no more
     than the time since the last thing that was written.
     """
+    at_once = f"%{job.at_once}" if job.at_once else ""
     return [
         f"--job-name={job.name}",
-        *([f"--array={indices_text(job.array)}"] if job.array else []),
+        *([f"--array={indices_text(job.array)}{at_once}"] if job.array else []),
         f"--output={job.log}",
         "--open-mode=append",
         "--requeue",
@@ -145,6 +149,21 @@ def job_script(job: Job) -> str:
     lines.append(f'echo "{start}, start ${{SLURM_RESTART_COUNT:-0}}"')
     lines += [f"exec {job.command}"] if job.ending is None else [job.command, job.ending]
     return "\n".join(lines) + "\n"
+
+
+def taken_function(job: str) -> str:
+    """A function of shell: whether Slurm gives the place of a job to a more urgent one.
+
+    Seen with Slurm 22.05: a preempted job that ends by itself in its grace time is FAILED, and
+    Slurm does not start it again.
+
+    Args:
+        job: its id, as a word of shell.
+    """
+    return (
+        f"taken() {{ scontrol --oneliner show job {job}"
+        " | grep JobState=RUNNING | grep -q ' PreemptTime=[0-9]'; }"
+    )
 
 
 def log_pattern(folder: Path, name: str) -> str:
@@ -186,12 +205,22 @@ class Queued(NamedTuple):
 
     job: str
     """Its id; of a task that of the array."""
-    is_task: bool
-    """Whether it is one of an array."""
+    task: int | None
+    """Its index in an array; None: it is in none."""
     state: str
     """PENDING, RUNNING, COMPLETING ..."""
     reason: str
     """Why it waits, in Slurm's words; None or empty where it runs."""
+
+    @property
+    def is_task(self) -> bool:
+        """Whether it is one of an array."""
+        return self.task is not None
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether it waits."""
+        return self.state == "PENDING"
 
 
 QUEUE_FORMAT = "%F|%K|%T|%r"
@@ -200,7 +229,27 @@ QUEUE_FORMAT = "%F|%K|%T|%r"
 def parse_queue(text: str) -> list[Queued]:
     """Reads what `squeue --noheader --array --format=QUEUE_FORMAT` printed."""
     rows = (line.strip().split("|", 3) for line in text.splitlines())
-    return [Queued(r[0], r[1] != "N/A", r[2], r[3].strip()) for r in rows if len(r) == 4]
+    return [
+        Queued(r[0], int(r[1]) if r[1].isdecimal() else None, r[2], r[3].strip())
+        for r in rows
+        if len(r) == 4
+    ]
+
+
+_MAX_ARRAY = re.compile(r"^MaxArraySize\s*=\s*(\d+)", re.MULTILINE)
+USUAL_ARRAY = 1001
+"""Slurm's own MaxArraySize: an index is below it."""
+
+
+def parse_array_size(text: str) -> int:
+    r"""How many tasks an array may have, from what `scontrol show config` printed.
+
+    Example:
+        >>> parse_array_size("MaxArraySize            = 4001\n")
+        4001
+    """
+    found = _MAX_ARRAY.search(text)
+    return max(int(found[1]), 1) if found else USUAL_ARRAY
 
 
 class Placed(NamedTuple):

@@ -11,7 +11,7 @@ from pathlib import Path
 from granctl.errors import BadOptionError
 from granctl.files import read_json, write_bytes, write_json
 from granctl.launch.here import environment, granctl_words
-from granctl.launch.slurm import Job, Resources, log_pattern
+from granctl.launch.slurm import Job, Resources, log_pattern, taken_function
 from granctl.provenance import digest, plain, short
 from granctl.spec import parse
 from granctl.train.asked import Asked
@@ -28,12 +28,6 @@ _SAVED = 140
 """The exit code of a training that USR2 stopped and that has saved all: 128 + 12."""
 _ENDED = 143
 """That of one that TERM stopped."""
-_TAKEN = (
-    'taken() { scontrol --oneliner show job "$SLURM_JOB_ID"'
-    " | grep JobState=RUNNING | grep -q ' PreemptTime=[0-9]'; }"
-)
-"""Seen with Slurm 22.05: a preempted job that ends by itself in its grace time is FAILED, and Slurm
-does not start it again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -200,7 +194,9 @@ exit "$code\""""
     return Job(
         name=submitted.name,
         about=f"Trains {run.name}; started again, it goes on from its newest checkpoint.",
-        command="\n".join([saved, _TAKEN, "before=$(saved)", f"{srun} {train}"]),
+        command="\n".join(
+            [saved, taken_function('"$SLURM_JOB_ID"'), "before=$(saved)", f"{srun} {train}"]
+        ),
         log=log_pattern(train_folder(run), LOG),
         folder=train_folder(run),
         resources=how.resources,

@@ -2,7 +2,7 @@
 
 <workspace>/studies/<name>-<digest>/
   spec.json        the study; written first
-  cells/NAME.json  state (running, done, failed), artefact, seconds, host and pid
+  cells/NAME.json  state (running, done, failed), artefact, seconds, host and pid, Slurm's task
   manifest.json    written when every cell is whole
 """
 
@@ -18,12 +18,13 @@ from typing import Any, Literal
 
 from granctl.errors import GranctlError
 from granctl.files import read_json, write_json
+from granctl.launch.studyjobs import InQueue
 from granctl.study.cells import Cell
 from granctl.workspace import MANIFEST_NAME, Artefact
 
 CELLS = "cells"
-State = Literal["waiting", "running", "stopped", "failed", "done"]
-STATES: tuple[State, ...] = ("done", "running", "failed", "stopped", "waiting")
+State = Literal["waiting", "queued", "running", "stopped", "failed", "done"]
+STATES: tuple[State, ...] = ("done", "running", "queued", "failed", "stopped", "waiting")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,7 +34,8 @@ class Entry:
     cell: str
     stage: str
     state: State
-    """waiting: never begun; stopped: begun by a process that is gone."""
+    """waiting: never begun; queued: its task waits in Slurm's queue; stopped: begun by a process,
+    or a task, that is gone."""
     path: str | None = None
     seconds: float | None = None
     """Wall time of the call that made it."""
@@ -63,7 +65,8 @@ class FolderLedger:
     def began(self, cell: Cell) -> None:
         """Notes which process of which machine makes it."""
         self._began[cell.name] = time.monotonic()
-        self._write(cell, "running", {"host": socket.gethostname(), "pid": os.getpid()})
+        place = {"host": socket.gethostname(), "pid": os.getpid(), "task": slurm_task(os.environ)}
+        self._write(cell, "running", place)
 
     def made(self, cell: Cell, artefact: Artefact) -> None:
         """Notes where it is, and how long it took."""
@@ -76,14 +79,32 @@ class FolderLedger:
         """Notes why."""
         self._write(cell, "failed", {"error": str(error), "exit_code": error.exit_code})
 
-    def entries(self, cells: Sequence[Cell]) -> list[Entry]:
-        """What is known of each cell, in their order."""
-        return [self._entry(cell) for cell in cells]
+    def said(self, cell: Cell) -> State:
+        """What was written last of a cell, whatever became of its artefact."""
+        state: State = (self._record(cell.name) or {"state": "waiting"})["state"]
+        return state
 
-    def _entry(self, cell: Cell) -> Entry:
+    def forget(self, cell: Cell) -> None:
+        """Whatever became of it before does not count any more: it is about to be tried again."""
+        self._path(cell.name).unlink(missing_ok=True)
+
+    def entries(
+        self, cells: Sequence[Cell], queue: Mapping[str, InQueue] | None = None
+    ) -> list[Entry]:
+        """What is known of each cell, in their order.
+
+        Args:
+            cells: of the study.
+            queue: those whose tasks Slurm has, waiting or running; None: it could not be asked.
+        """
+        return [self._entry(cell, queue) for cell in cells]
+
+    def _entry(self, cell: Cell, queue: Mapping[str, InQueue] | None) -> Entry:
         record = self._record(cell.name) or {"state": "waiting"}
         state: State = record["state"]
-        if state == "running" and not _runs(record):
+        if state != "done" and queue and cell.name in queue:
+            state = queue[cell.name]
+        elif state == "running" and not _runs(record, queue):
             state = "stopped"
         if state == "done" and not _is_whole(Path(record["path"])):
             state, record = "waiting", {}
@@ -93,7 +114,7 @@ class FolderLedger:
             state=state,
             path=record.get("path"),
             seconds=record.get("seconds"),
-            error=record.get("error"),
+            error=record.get("error") if state == "failed" else None,
         )
 
     def _record(self, name: str) -> dict[str, Any] | None:
@@ -113,8 +134,19 @@ def _is_whole(path: Path) -> bool:
     return (path / MANIFEST_NAME).is_file() if path.is_dir() else path.is_file()
 
 
-def _runs(record: Mapping[str, Any]) -> bool:
-    """Whether the process that began a cell lives; one of another machine is believed."""
+def slurm_task(environment: Mapping[str, str]) -> str | None:
+    """The task of Slurm that an environment is of, as `12_3`; None where it is of none."""
+    array, index = (environment.get(f"SLURM_ARRAY_{word}_ID") for word in ("JOB", "TASK"))
+    return f"{array}_{index}" if array and index else None
+
+
+def _runs(record: Mapping[str, Any], queue: Mapping[str, InQueue] | None) -> bool:
+    """Whether the process that began a cell lives; one of another machine is believed.
+
+    Of a task it is Slurm who knows, and its queue does not have this one.
+    """
+    if record.get("task"):
+        return queue is None
     if record["host"] != socket.gethostname():
         return True
     try:

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from granctl.alone import making_alone
-from granctl.errors import BadOptionError
+from granctl.errors import BadOptionError, RecipeChangedError
+from granctl.files import read_json
+from granctl.launch.studyjobs import InQueue, find_submitted, look_into_queue
 from granctl.progress import Progress
-from granctl.provenance import plain, provenance
+from granctl.provenance import digest, plain, provenance
 from granctl.study.cells import Cell, run_cells
 from granctl.study.ledger import STATES, FolderLedger
 from granctl.study.studyfile import SCHEMA, Study
 from granctl.study.studyplan import STAGES, StudyPlan, plan_study, slug
-from granctl.workspace import Artefact, Workspace, begin_folder, finish_folder, folder_state
+from granctl.train.recipe import recipe_names
+from granctl.workspace import (
+    SPEC_NAME,
+    Artefact,
+    Workspace,
+    begin_folder,
+    finish_folder,
+    folder_state,
+)
 
 
 def place_of(workspace: Workspace, study: Study) -> Path:
@@ -42,30 +52,66 @@ def run_study(
     Raises:
         SpecError: the study contradicts itself.
         BadOptionError: `only` names no cell, or there is no process.
+        RecipeChangedError: the study was begun with another text of its recipe's file.
         CellsFailedError: cells failed; all others are whole.
         WorkerDiedError: a process was killed.
     """
     if processes < 1:
         raise BadOptionError("--processes", f"{processes} is below 1", "give 1 or more")
     plan = plan_study(study)
-    cells = _chosen(plan.cells, only)
-    folder = place_of(workspace, study)
-    asked = {**plain(study), "folder": None}
-    if folder_state(folder, study.digest) == "absent":
-        begin_folder(folder, study.digest, asked, {})
+    cells = chosen(plan.cells, only)
+    folder = begin_study(workspace, study)
     with making_alone(folder, progress):
         ledger = FolderLedger(folder)
         done = run_cells(workspace, cells, processes, progress, ledger, keep_going=True)
-        whole = len(done) == len(plan.cells)
-        made = whole and folder_state(folder, study.digest) != "whole"
-        details = _details(plan, done)
-        if made:
-            head = {"kind": "study", "schema": SCHEMA, "digest": study.digest}
-            finish_folder(folder, {**head, **details, "provenance": provenance(asked, {})})
+        return finish_study(folder, plan, done)
+
+
+def begin_study(workspace: Workspace, study: Study) -> Path:
+    """The study's folder, with what is asked in it.
+
+    Raises:
+        RecipeChangedError: the study was begun with another text of its recipe's file.
+    """
+    folder, inputs = place_of(workspace, study), _inputs(study)
+    if folder_state(folder, study.digest) == "absent":
+        begin_folder(folder, study.digest, _asked(study), inputs)
+    then = read_json(folder / SPEC_NAME)["provenance"]["inputs"]
+    for recipe, text in inputs.items():
+        if then.get(recipe, text) != text:
+            raise RecipeChangedError(recipe, folder)
+    return folder
+
+
+def recipe_files(study: Study) -> dict[str, Path]:
+    """Of the study's recipes those that do not come with granctl, and their files."""
+    own = (recipe for recipe in study.recipe if recipe not in recipe_names())
+    return {recipe: Path(study.beside(recipe)) for recipe in own}
+
+
+def _inputs(study: Study) -> dict[str, str]:
+    """The study's names of its recipes say nothing of what their files say."""
+    return {recipe: digest(path.read_text()) for recipe, path in recipe_files(study).items()}
+
+
+def finish_study(folder: Path, plan: StudyPlan, done: Mapping[str, Artefact]) -> Artefact:
+    """The study as far as it is made; with its manifest where every cell is."""
+    study = plan.study
+    made = len(done) == len(plan.cells) and folder_state(folder, study.digest) != "whole"
+    details = _details(plan, done)
+    if made:
+        head = {"kind": "study", "schema": SCHEMA, "digest": study.digest}
+        finish_folder(
+            folder, {**head, **details, "provenance": provenance(_asked(study), _inputs(study))}
+        )
     return Artefact(kind="study", path=folder, digest=study.digest, made=made, details=details)
 
 
-def _chosen(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
+def _asked(study: Study) -> dict[str, Any]:
+    return {**plain(study), "folder": None}
+
+
+def chosen(cells: Sequence[Cell], only: Sequence[str]) -> list[Cell]:
     """The named cells and all that they need, in order; all cells where none is named."""
     by_name = {cell.name: cell for cell in cells}
     if unknown := [name for name in only if name not in by_name]:
@@ -94,19 +140,33 @@ def _details(plan: StudyPlan, done: Mapping[str, Artefact]) -> dict[str, Any]:
     }
 
 
-def status_of(workspace: Workspace, study: Study) -> dict[str, Any]:
+def status_of(
+    workspace: Workspace,
+    study: Study,
+    look: Callable[[Path], Mapping[str, InQueue] | None] = look_into_queue,
+) -> dict[str, Any]:
     """How far a study is; nothing is run.
 
+    Cells whose tasks Slurm has are queued or running; where it cannot be asked, those that began
+    are believed to run.
+
     The fields: name, path, cells (number), states (state -> number), stages (stage -> state ->
-    number), failed (cell -> error), seconds_left (of one process: the mean time of the finished
+    number), failed (cell -> error), running (names), jobs (the name of Slurm's jobs that were
+    submitted last, or None), seconds_left (of one process: the mean time of the finished
     cells of each stage times those that are left; None until each such stage has one).
+
+    Args:
+        workspace: where it is.
+        study: what is asked.
+        look: says what Slurm has of it, by the study's folder.
 
     Raises:
         SpecError: the study contradicts itself.
     """
     plan = plan_study(study)
     folder = place_of(workspace, study)
-    entries = FolderLedger(folder).entries(plan.cells)
+    submitted, queue = find_submitted(folder), look(folder)
+    entries = FolderLedger(folder).entries(plan.cells, queue)
     counts = Counter((e.stage, e.state) for e in entries)
     stages = {
         stage: {state: counts[stage, state] for state in STATES}
@@ -128,5 +188,6 @@ def status_of(workspace: Workspace, study: Study) -> dict[str, Any]:
         "stages": stages,
         "failed": {e.cell: e.error for e in entries if e.state == "failed"},
         "running": [e.cell for e in entries if e.state == "running"],
+        "jobs": submitted.name if submitted else None,
         "seconds_left": None if seconds is None else round(seconds, 1),
     }

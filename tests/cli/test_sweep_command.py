@@ -41,7 +41,7 @@ def test_plan_prints_a_line_a_cell_and_costs_on_stderr(granctl: Any, study: str)
 def test_status_of_a_study_that_never_ran(granctl: Any, study: str) -> None:
     """Everything waits, and nothing is written by looking."""
     done = granctl("sweep", "status", study)
-    assert done.out.startswith("tiny: 0 done, 0 running, 0 failed, 0 stopped, 5 waiting")
+    assert done.out.startswith("tiny: 0 done, 0 running, 0 queued, 0 failed, 0 stopped, 5 waiting")
 
 
 def test_list_and_init(granctl: Any, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from generated_images import write_source
 from shapes import build_shapes
 from slurm_cluster import Build, Cluster, NoClusterError, set_bytes
+from slurm_study import SlurmSweep
 from slurm_training import Training, result_of, two_local_processes
 
 from granctl.progress import Silent
@@ -107,3 +108,23 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., P
         return calls
 
     return make
+
+
+@pytest.fixture
+def sweep(cluster: Cluster, tmp_path: Path) -> Iterator[SlurmSweep]:
+    """A study of quick cells in a workspace of its own, and no mishaps yet."""
+    yield from _sweep(SlurmSweep(tmp_path, cluster))
+
+
+@pytest.fixture
+def real_sweep(cluster: Cluster, tmp_path: Path) -> Iterator[SlurmSweep]:
+    """One of real cells; its steps are slow until the file is removed."""
+    yield from _sweep(SlurmSweep(tmp_path, cluster, quick=False))
+
+
+def _sweep(made: SlurmSweep) -> Iterator[SlurmSweep]:
+    yield made
+    for process in made.running:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()

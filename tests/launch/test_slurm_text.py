@@ -95,9 +95,9 @@ def test_queue_is_read():
     """A line a task; reasons may hold blanks; what is no such line is left out."""
     text = "12|0|RUNNING|None\n12|7|PENDING|launch failed held\n13|N/A|PENDING|Dependency\nx\n"
     assert parse_queue(text) == [
-        Queued("12", True, "RUNNING", "None"),
-        Queued("12", True, "PENDING", "launch failed held"),
-        Queued("13", False, "PENDING", "Dependency"),
+        Queued("12", 0, "RUNNING", "None"),
+        Queued("12", 7, "PENDING", "launch failed held"),
+        Queued("13", None, "PENDING", "Dependency"),
     ]
 
 

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import random
-import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
+from killed_study import FEW, FORTY, STUDY, command, kill_at_random, numbers, weights
 
-from granctl.errors import BadOptionError, CellsFailedError
+from granctl.errors import BadOptionError, CellsFailedError, RecipeChangedError
 from granctl.progress import Silent
 from granctl.study.cells import Cell, run_cells
 from granctl.study.costs import costs_of
@@ -22,28 +18,9 @@ from granctl.study.results import load_results
 from granctl.study.studyfile import load_study
 from granctl.study.studyplan import plan_study
 from granctl.study.sweep import place_of, run_study, status_of
+from granctl.train.recipe import recipe_text
 from granctl.workspace import Artefact, Workspace
 
-STUDY = """
-recipe = "embedded-resnet"
-seeds = 2
-targets = ["source@leaf"]
-per_class = 2
-steps = 2
-images = 512
-[set]
-epochs = 1
-batch_size = 256
-model.width = 2
-[[cut]]
-level = 0
-[[cut]]
-depth = "5..6"
-[[cut]]
-random = true
-like = "leaf"
-draws = "each-seed"
-"""
 NUM_CELLS = 1 + 5 + 8 + 10
 """Shards; leaf, two depths, two random maps; four sources of two seeds; two more from scratch."""
 
@@ -53,10 +30,6 @@ def study_path(tmp_path: Path) -> Path:
     path = tmp_path / "small.toml"
     path.write_text(STUDY)
     return path
-
-
-def numbers(workspace: Workspace) -> dict[str, float]:
-    return {r["digest"]: r["top1"] for r in load_results(workspace)}
 
 
 def test_a_study_runs_once(study_path: Path, tmp_path: Path) -> None:
@@ -90,6 +63,20 @@ def test_one_cell_and_what_it_needs(study_path: Path, tmp_path: Path) -> None:
     assert [e.cell for e in _entries(workspace, study) if e.state == "done"] == ["cut.depth-5"]
     with pytest.raises(BadOptionError, match="no cell of the study"):
         run_study(workspace, study, 1, Silent(), only=["cut.depth-55"])
+
+
+def test_recipe_that_was_changed_is_refused(tmp_path: Path) -> None:
+    """Cells of two recipes are no study; the file as it was goes on."""
+    recipe, path = tmp_path / "mine.toml", tmp_path / "small.toml"
+    recipe.write_text(recipe_text("embedded-resnet"))
+    path.write_text(STUDY.replace('"embedded-resnet"', '"mine.toml"'))
+    workspace, study = Workspace(tmp_path / "ws"), load_study(str(path))
+    run_study(workspace, study, 1, Silent(), only=["cut.depth-5"])
+    recipe.write_text(recipe_text("embedded-resnet") + "\n# another\n")
+    with pytest.raises(RecipeChangedError, match=r"mine.toml was changed since .*small-"):
+        run_study(workspace, study, 1, Silent(), only=["cut.depth-6"])
+    recipe.write_text(recipe_text("embedded-resnet"))
+    run_study(workspace, study, 1, Silent(), only=["cut.depth-6"])
 
 
 def _entries(workspace: Workspace, study: object) -> list:
@@ -135,37 +122,31 @@ def test_costs_are_counted_before_anything_runs(study_path: Path, tmp_path: Path
     assert not (tmp_path / "ws").exists()
 
 
-def killed_study(study_path: Path, workspace: Path, kills: int, seed: int) -> int:
-    """Starts the study anew and kills all its processes, then lets it end; returns the kills."""
-    chance = random.Random(seed)
-    command = [sys.executable, "-m", "granctl", "sweep", "run", str(study_path), "-q"]
-    command += ["--processes", "2", "--workspace", str(workspace)]
-    done = 0
-    for _ in range(kills):
-        process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
-        wait = chance.uniform(2.0, 8.0)
-        until = time.monotonic() + wait
-        while process.poll() is None and time.monotonic() < until:
-            time.sleep(0.02)
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            done += 1
-        process.wait()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return done
+def check_killed(
+    study_path: Path, tmp_path: Path, processes: int, kills: int, between: tuple[float, float]
+) -> None:
+    """An undisturbed study, and one whose processes are killed: the same numbers and weights."""
+    calm, killed = Workspace(tmp_path / "calm"), Workspace(tmp_path / "killed")
+    run_study(calm, load_study(str(study_path)), processes, Silent())
+    words = command(study_path, killed.root, "--processes", str(processes))
+    assert len(kill_at_random(words, kills, 7, between)) == kills
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+    assert numbers(killed) == numbers(calm)
+    assert weights(killed) == weights(calm)
+    assert not list(killed.root.rglob("*.tmp"))
+
+
+def test_a_killed_study_ends_with_the_same_numbers(tmp_path: Path) -> None:
+    """Few cells, a SIGKILL to all processes, the same command again."""
+    path = tmp_path / "few.toml"
+    path.write_text(FEW)
+    check_killed(path, tmp_path, 1, 1, (2.0, 5.0))
 
 
 @pytest.mark.slow
 def test_a_study_killed_three_times_ends_with_the_same_numbers(tmp_path: Path) -> None:
-    """40 small cells, SIGKILL to all its processes at random moments, the same command again."""
+    """44 small cells, three SIGKILLs to all processes at random moments."""
     path = tmp_path / "forty.toml"
-    path.write_text(
-        STUDY.replace("seeds = 2", "seeds = 4").replace("images = 512", "images = 4096")
-    )
-    calm, killed = Workspace(tmp_path / "calm"), Workspace(tmp_path / "killed")
-    study = load_study(str(path))
-    assert len(plan_study(study).cells) >= 40
-    run_study(calm, study, 2, Silent())
-    assert killed_study(path, killed.root, kills=3, seed=7) == 3
-    assert numbers(killed) == numbers(calm)
-    assert not list(killed.root.rglob("*.tmp"))
+    path.write_text(FORTY)
+    assert len(plan_study(load_study(str(path))).cells) == 44
+    check_killed(path, tmp_path, 2, 3, (2.0, 20.0))
