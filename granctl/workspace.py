@@ -27,7 +27,18 @@ from granctl.files import make_folder, read_json, write_bytes, write_json
 from granctl.provenance import plain, provenance, short
 
 Kind = Literal[
-    "taxonomy", "label-map", "shards", "run", "features", "result", "probe", "report", "study"
+    "taxonomy",
+    "label-map",
+    "shards",
+    "run",
+    "features",
+    "result",
+    "probe",
+    "report",
+    "study",
+    "theory",
+    "theory-sweep",
+    "theory-report",
 ]
 
 _FOLDER_OF_KIND: dict[Kind, str] = {
@@ -40,6 +51,9 @@ _FOLDER_OF_KIND: dict[Kind, str] = {
     "probe": "probes",
     "report": "reports",
     "study": "studies",
+    "theory": "theory",
+    "theory-sweep": "theory-sweeps",
+    "theory-report": "theory-reports",
 }
 _MAKER_OF_KIND: dict[Kind, str] = {
     "taxonomy": "granctl tree import",
@@ -51,6 +65,9 @@ _MAKER_OF_KIND: dict[Kind, str] = {
     "probe": "granctl probe",
     "report": "granctl report",
     "study": "granctl sweep run",
+    "theory": "granctl theory run",
+    "theory-sweep": "granctl theory sweep",
+    "theory-report": "granctl theory report",
 }
 
 SPEC_NAME = "spec.json"

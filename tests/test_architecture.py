@@ -20,6 +20,7 @@ FLOOR_OF_ROOM = {
     "train": 4,
     "shards": 3,
     "tree": 3,
+    "theory": 3,
     "workspace": 2,
     "spec": 2,
     "alone": 2,

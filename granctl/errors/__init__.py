@@ -102,6 +102,7 @@ from granctl.errors.study import (
     UnknownStudyError,
     WorkerDiedError,
 )
+from granctl.errors.theory import TheoryDivergedError
 from granctl.errors.train import (
     AllLeakedError,
     CannotShardError,
@@ -253,6 +254,7 @@ __all__ = [
     "SubmitRefusedError",
     "TakenOverError",
     "TaxonomyFaultsError",
+    "TheoryDivergedError",
     "TooFewImagesError",
     "TooFewSeedsError",
     "UnfinishedRunError",

@@ -1,0 +1,111 @@
+"""Stochastic gradient descent on a patch network, and what its neurons respond to as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from granctl.errors import TheoryDivergedError
+from granctl.theory.network import Gradient, Network, hand_set_bias, softmax_loss
+from granctl.theory.setting import Setting
+
+Floats = NDArray[np.floating]
+
+
+@dataclass(kw_only=True)
+class History:
+    """What was seen at the start (losses: not) and after each epoch."""
+
+    losses: list[float] = field(default_factory=list)
+    """Mean cross-entropy of each epoch's batches, as they were met."""
+    responses: list[list[float]] = field(default_factory=list)
+    """By level, from the top; as `measures.responses`. One more than losses: the first is before
+    training."""
+    steps: int = 0
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that were run."""
+        return len(self.losses)
+
+
+def train(
+    setting: Setting,
+    network: Network,
+    patches: Floats,
+    classes: NDArray[np.int64],
+    rng: np.random.Generator,
+    look: Callable[[Network], list[float]],
+) -> History:
+    """Trains a network in place on cross-entropy until a loss or a number of epochs is reached.
+
+    Each epoch is a permutation of the samples in batches; nothing is drawn twice in it.
+
+    Args:
+        setting: step, batch and stopping.
+        network: changed in place.
+        patches: (P, n, d), of the weights' type.
+        classes: (n,), the class of each sample.
+        rng: the order of the samples.
+        look: gives the responses that are remembered.
+
+    Raises:
+        TheoryDivergedError: the loss is not finite any more.
+    """
+    num_patches, n, d = patches.shape
+    m = len(network.owner)
+    dtype = network.weights.dtype.type
+    gradient = Gradient(num_patches, d, m, min(setting.batch, n), dtype)
+    step = dtype(step_size(setting, network.classes))
+    history = History(responses=[look(network)])
+    while history.epochs < setting.epochs:
+        order, total = rng.permutation(n), 0.0
+        for begin in range(0, n, setting.batch):
+            rows = order[begin : begin + setting.batch]
+            total += _one_step(setting, network, gradient, patches, classes, rows, step) * len(rows)
+        history.steps += -(-n // setting.batch)
+        history.losses.append(total / n)
+        if not np.isfinite(total):
+            raise TheoryDivergedError(history.epochs, float(step))
+        history.responses.append(look(network))
+        if history.losses[-1] <= setting.stop_loss:
+            break
+    return history
+
+
+def step_size(setting: Setting, classes: int) -> float:
+    """The step for so many classes: a larger one where each class's gradient is a smaller part."""
+    return setting.step * classes / 2 if setting.step_rule == "classes" else setting.step
+
+
+def _one_step(
+    setting: Setting,
+    network: Network,
+    gradient: Gradient,
+    patches: Floats,
+    classes: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    step: np.floating,
+) -> float:
+    """Changes the network by one batch; the batch's loss before."""
+    x = gradient.take(patches, rows)
+    summed = gradient.forward(network.weights, network.bias, x)
+    loss, by_logits = softmax_loss(grouped(network, summed), classes[rows])
+    trained_bias = setting.bias_rule == "trained"
+    gradient.backward(x, by_logits[:, network.owner], with_bias=trained_bias)
+    gradient.by_weights *= step
+    network.weights -= gradient.by_weights
+    if trained_bias and network.bias is not None:
+        network.bias -= step * gradient.by_bias
+    hand_set_bias(setting, network)
+    return loss
+
+
+def grouped(network: Network, summed: Floats) -> Floats:
+    """(n, C): the sum of each class's neurons of (n, m), which are neighbours."""
+    n, m = summed.shape
+    logits: Floats = np.add.reduce(summed.reshape(n, network.classes, m // network.classes), axis=2)
+    return logits
