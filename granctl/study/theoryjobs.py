@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from granctl.errors import BadOptionError, WorkerDiedError
+from granctl.errors import WorkerDiedError
 from granctl.files import read_json, write_json
 from granctl.processes import end_pool, leaving_when_ended, prepare_worker
 from granctl.progress import Progress
@@ -52,13 +52,10 @@ def run_jobs(
         progress: told each training.
 
     Raises:
-        BadOptionError: no process.
         TheoryDivergedError: a loss is not finite any more.
         WorkerDiedError: a process was killed.
         OutputNotWritableError: a record cannot be written.
     """
-    if processes < 1:
-        raise BadOptionError("--processes", f"{processes} is below 1", "give 1 or more")
     path_of = {job.name: folder / f"{job.name}.json" for job in jobs}
     missing = [j for j in {j.name: j for j in jobs}.values() if not path_of[j.name].is_file()]
     if missing:
@@ -100,9 +97,11 @@ def _work(job: Job) -> dict[str, Any]:
 
 def work(job: Job) -> dict[str, Any]:
     """The record of one training, computed in one thread."""
+    import numpy as np
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     from granctl.theory.experiment import measure
 
-    with threadpool_limits(1):
+    # What overflows ends as a loss that is not finite, and that is an error of its own.
+    with threadpool_limits(1), np.errstate(over="ignore", invalid="ignore"):
         return measure(job.setting, job.space, job.seed)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from granctl.alone import making_alone
+from granctl.errors import BadOptionError
 from granctl.progress import Progress
 from granctl.provenance import digest, plain, provenance
 from granctl.study.theoryasked import Asked, Point
@@ -47,6 +48,8 @@ def run_theory(
         TheoryDivergedError: a loss is not finite any more.
         WorkerDiedError: a process was killed.
     """
+    if processes < 1:
+        raise BadOptionError("--processes", f"{processes} is below 1", "give 1 or more")
     spec = asked.identity()
     identity = digest(spec)
     kind: Kind = "theory" if asked.vary is None else "theory-sweep"
