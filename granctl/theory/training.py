@@ -65,7 +65,7 @@ def train(
         order, total = rng.permutation(n), 0.0
         for begin in range(0, n, setting.batch):
             rows = order[begin : begin + setting.batch]
-            total += _one_step(setting, network, gradient, patches, classes, rows, step) * len(rows)
+            total += one_step(setting, network, gradient, patches, classes, rows, step) * len(rows)
         history.steps += -(-n // setting.batch)
         history.losses.append(total / n)
         if not np.isfinite(total):
@@ -81,7 +81,7 @@ def step_size(setting: Setting, classes: int) -> float:
     return setting.step * classes / 2 if setting.step_rule == "classes" else setting.step
 
 
-def _one_step(
+def one_step(
     setting: Setting,
     network: Network,
     gradient: Gradient,
