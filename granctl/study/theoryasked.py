@@ -47,12 +47,12 @@ class Asked:
     seeds: int
 
     def jobs(self) -> list[Job]:
-        """One a point, label space and seed, in this order."""
+        """One a point, seed and label space, in this order: label spaces of a seed share samples."""
         return [
             Job(setting=point.setting, space=space, seed=seed)
             for point in self.points
-            for space in point.spaces.values()
             for seed in range(self.seeds)
+            for space in point.spaces.values()
         ]
 
     def identity(self) -> dict[str, Any]:

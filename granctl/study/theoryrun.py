@@ -85,8 +85,8 @@ def _details(asked: Asked, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
     warnings, points = _unmet(asked), []
     for point in asked.points:
         entry: dict[str, Any] = {"value": plain(point.value), "setting": plain(point.setting)}
-        for key, space in point.spaces.items():
-            own = [next(left) for _ in range(asked.seeds)]
+        trained = [[next(left) for _ in point.spaces] for _ in range(asked.seeds)]
+        for (key, space), own in zip(point.spaces.items(), zip(*trained, strict=True), strict=True):
             entry[key] = {"labels": space.word, "way": space.way, **over_seeds(own)}
             if told := unfitted(point.setting, space.word, own):
                 warnings.append(_at(asked, point, told))

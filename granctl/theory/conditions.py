@@ -7,7 +7,7 @@ so that the working regime of the paper's model meets all of them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from granctl.theory.labels import LabelSpace
@@ -83,7 +83,7 @@ def unmet(setting: Setting, spaces: list[LabelSpace]) -> list[str]:
     return [f'condition "{name}" fails: {told}' for name, told in found]
 
 
-def unfitted(setting: Setting, word: str, records: list[dict[str, Any]]) -> str | None:
+def unfitted(setting: Setting, word: str, records: Sequence[dict[str, Any]]) -> str | None:
     """The condition of a small training loss, known after training; None where it holds."""
     over = [r["loss"] for r in records if r["loss"] > setting.stop_loss]
     if not over:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from granctl.theory.labels import LabelSpace, assign, composition
 from granctl.theory.measures import alignment, auc, ratio, responses
-from granctl.theory.network import Network, activations, first_network
+from granctl.theory.network import Network, first_network, summed_of
 from granctl.theory.readouts import Finetuned, LinearProbe, error, log_likelihoods, max_scores
 from granctl.theory.sample import (
     Samples,
@@ -31,6 +33,35 @@ def rng_of(seed: int, what: str) -> np.random.Generator:
     return np.random.default_rng([seed, _STREAMS.index(what)])
 
 
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """What one seed draws before any label space."""
+
+    features: np.ndarray
+    """(features, d), float64."""
+    training: Samples
+    easy: Samples
+    hard: Samples
+
+
+@lru_cache(maxsize=1)
+def drawn_samples(setting: Setting, seed: int) -> Drawn:
+    """Features, training and test samples; kept, as the next label space often wants the same."""
+    features = dictionary(setting, rng_of(seed, "features"))
+    tests = {
+        kind: draw(
+            setting,
+            features,
+            balanced(setting, setting.test),
+            np.full(setting.test, kind == "hard"),
+            rng_of(seed, kind),
+        )
+        for kind in ("easy", "hard")
+    }
+    training = training_samples(setting, features, rng_of(seed, "training"))
+    return Drawn(features=features, training=training, **tests)
+
+
 def measure(setting: Setting, space: LabelSpace, seed: int) -> dict[str, Any]:
     """Samples, trains and measures; the same arguments give the same numbers.
 
@@ -42,8 +73,8 @@ def measure(setting: Setting, space: LabelSpace, seed: int) -> dict[str, Any]:
     Raises:
         TheoryDivergedError: the loss is not finite any more.
     """
-    features = dictionary(setting, rng_of(seed, "features"))
-    train_set = training_samples(setting, features, rng_of(seed, "training"))
+    drawn = drawn_samples(setting, seed)
+    train_set = drawn.training
     classes = assign(space, setting, train_set.subclass, rng_of(seed, "labels"))
     nodes = feature_of(setting, train_set.subclass)
     shares = [
@@ -53,7 +84,7 @@ def measure(setting: Setting, space: LabelSpace, seed: int) -> dict[str, Any]:
         )
     ]
     network = first_network(setting, space.classes, rng_of(seed, "network"))
-    narrow = features.astype(np.float32)
+    narrow = drawn.features.astype(np.float32)
     history = train(
         setting,
         network,
@@ -69,7 +100,7 @@ def measure(setting: Setting, space: LabelSpace, seed: int) -> dict[str, Any]:
         "steps": history.steps,
         "epochs": history.epochs,
         "loss": history.losses[-1],
-        **_tested(setting, network, features, train_set, shares[0], seed),
+        **_tested(setting, network, drawn, shares[0], seed),
         "response": history.responses[-1],
         "response_ratio": ratio(history.responses[-1]),
         "alignment": mean_cosine,
@@ -84,24 +115,21 @@ def measure(setting: Setting, space: LabelSpace, seed: int) -> dict[str, Any]:
 def _tested(
     setting: Setting,
     network: Network,
-    features: np.ndarray,
-    train_set: Samples,
+    drawn: Drawn,
     shares: np.ndarray,
     seed: int,
 ) -> dict[str, Any]:
     """Errors on easy and on hard samples by read-out, and the AUC of the loss."""
-    summed = _summed(network, train_set.patches)
+    train_set = drawn.training
+    summed = summed_of(network, train_set.patches)
     probe = LinearProbe(setting, summed, train_set.superclass)
     tuned = Finetuned(
         setting, network, train_set.patches, train_set.superclass, rng_of(seed, "finetune")
     )
     found: dict[str, Any] = {}
     losses = []
-    for kind in ("easy", "hard"):
-        subclass = balanced(setting, setting.test)
-        flags = np.full(setting.test, kind == "hard")
-        tests = draw(setting, features, subclass, flags, rng_of(seed, kind))
-        summed = _summed(network, tests.patches)
+    for kind, tests in (("easy", drawn.easy), ("hard", drawn.hard)):
+        summed = summed_of(network, tests.patches)
         logits = summed @ network.membership
         likely = log_likelihoods(logits, shares)
         scores = (
@@ -116,8 +144,3 @@ def _tested(
         losses.append(-likely[np.arange(setting.test), tests.superclass])
     is_hard = np.repeat([False, True], setting.test)
     return {**found, "auc": auc(np.concatenate(losses), is_hard)}
-
-
-def _summed(network: Network, patches: np.ndarray, rows: int = 512) -> np.ndarray:
-    parts = range(0, patches.shape[1], rows)
-    return np.concatenate([activations(network, patches[:, i : i + rows]) for i in parts])

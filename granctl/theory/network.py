@@ -76,13 +76,16 @@ def activations(network: Network, patches: Floats) -> Floats:
     return summed
 
 
-def outputs(network: Network, patches: Floats, rows: int = 512) -> Floats:
-    """(n, C): F of every class, `rows` samples at a time."""
+def summed_of(network: Network, patches: Floats, rows: int = 128) -> Floats:
+    """(n, m): `activations` of many samples, `rows` at a time: so much stays in the cache."""
     parts = range(0, patches.shape[1], rows)
-    membership = network.membership
-    return np.concatenate(
-        [activations(network, patches[:, i : i + rows]) @ membership for i in parts]
-    )
+    return np.concatenate([activations(network, patches[:, i : i + rows]) for i in parts])
+
+
+def outputs(network: Network, patches: Floats) -> Floats:
+    """(n, C): F of every class."""
+    found: Floats = summed_of(network, patches) @ network.membership
+    return found
 
 
 def softmax_loss(logits: Floats, truth: NDArray[np.int64]) -> tuple[float, Floats]:

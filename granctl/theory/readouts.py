@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from granctl.errors import TheoryDivergedError
-from granctl.theory.network import Gradient, Network, activations, hand_set_bias, softmax_loss
+from granctl.theory.network import Gradient, Network, hand_set_bias, softmax_loss, summed_of
 from granctl.theory.setting import Setting
 from granctl.theory.training import step_size
 
@@ -123,8 +123,7 @@ class Finetuned:
         )
         num_patches, n, d = patches.shape
         m = len(network.owner)
-        whole = [activations(network, patches[:, i : i + 512]) for i in range(0, n, 512)]
-        self._scale = dtype(mean_length(np.concatenate(whole)))
+        self._scale = dtype(mean_length(summed_of(network, patches)))
         self._head = np.zeros((m, setting.superclasses), dtype)
         self._shift = np.zeros(setting.superclasses, dtype)
         gradient = Gradient(num_patches, d, m, min(setting.batch, n), dtype)
@@ -157,13 +156,8 @@ class Finetuned:
         hand_set_bias(setting, network)
         return loss
 
-    def scores(self, patches: Floats, rows: int = 512) -> Floats:
+    def scores(self, patches: Floats) -> Floats:
         """(n, K): logits of test samples."""
-        parts = range(0, patches.shape[1], rows)
-        return np.concatenate(
-            [
-                activations(self._network, patches[:, i : i + rows]) / self._scale @ self._head
-                + self._shift
-                for i in parts
-            ]
-        )
+        scaled = summed_of(self._network, patches) / self._scale
+        scores: Floats = scaled @ self._head + self._shift
+        return scores

@@ -15,6 +15,7 @@ from granctl.theory.network import (
     first_network,
     outputs,
     softmax_loss,
+    summed_of,
 )
 from granctl.theory.setting import Setting
 from granctl.theory.training import grouped, step_size, train
@@ -129,18 +130,19 @@ def test_first_weights_have_their_length() -> None:
 
 
 def test_outputs_are_sums_over_neurons_and_patches() -> None:
-    """In parts or at once."""
+    """By the definition; in parts or at once."""
     network = a_network(2, 7, "fixed")
     patches, _ = batch(2, 7)
-    by_parts = outputs(network, patches, rows=5)
+    found = outputs(network, patches)
     weights, bias = network.weights, network.bias
     for n, c in ((0, 0), (23, 6)):
         inside = [r for r in range(21) if network.owner[r] == c]
         total = sum(
             max(float(weights[:, r] @ patches[p, n] + bias[r]), 0) for r in inside for p in range(5)
         )
-        assert by_parts[n, c] == pytest.approx(total)
-    assert activations(network, patches).shape == (24, 21)
+        assert found[n, c] == pytest.approx(total)
+    at_once = activations(network, patches)
+    assert summed_of(network, patches, rows=5) == pytest.approx(at_once, abs=1e-13)
 
 
 def test_bias_rules() -> None:
