@@ -102,7 +102,7 @@ from granctl.errors.study import (
     UnknownStudyError,
     WorkerDiedError,
 )
-from granctl.errors.theory import TheoryDivergedError
+from granctl.errors.theory import NotATheoryError, TheoryDivergedError
 from granctl.errors.train import (
     AllLeakedError,
     CannotShardError,
@@ -214,6 +214,7 @@ __all__ = [
     "NodeFailedError",
     "NonFiniteLossError",
     "NotAResultError",
+    "NotATheoryError",
     "NotCoveredError",
     "NotKeptError",
     "NotNestedError",

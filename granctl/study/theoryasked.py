@@ -47,7 +47,7 @@ class Asked:
     seeds: int
 
     def jobs(self) -> list[Job]:
-        """One a point, seed and label space, in this order: label spaces of a seed share samples."""
+        """One a point, seed and label space, in this order: spaces of a seed share samples."""
         return [
             Job(setting=point.setting, space=space, seed=seed)
             for point in self.points

@@ -68,7 +68,7 @@ def measure(setting: Setting, space: LabelSpace, seed: int) -> dict[str, Any]:
     Returns:
         JSON types: classes, neurons, steps, epochs, loss, easy and hard (read-out -> error),
         response (by level), response_ratio, alignment, aligned (by level), auc, and history
-        (loss and response_ratio by epoch).
+        (loss by epoch; response_ratio at each `step` of a list).
 
     Raises:
         TheoryDivergedError: the loss is not finite any more.
@@ -107,6 +107,7 @@ def measure(setting: Setting, space: LabelSpace, seed: int) -> dict[str, Any]:
         "aligned": by_level,
         "history": {
             "loss": history.losses,
+            "step": history.seen_at,
             "response_ratio": [ratio(r) for r in history.responses],
         },
     }

@@ -17,14 +17,26 @@ Floats = NDArray[np.floating]
 
 @dataclass(kw_only=True)
 class History:
-    """What was seen at the start (losses: not) and after each epoch."""
+    """What was seen as it went."""
 
     losses: list[float] = field(default_factory=list)
     """Mean cross-entropy of each epoch's batches, as they were met."""
+    seen_at: list[int] = field(default_factory=list)
+    """Steps done when responses were looked at: 0, each of the first ten, then each tenth more, and
+    the last."""
     responses: list[list[float]] = field(default_factory=list)
-    """By level, from the top; as `measures.responses`. One more than losses: the first is before
-    training."""
+    """At these steps, by level from the top, as `measures.responses`."""
     steps: int = 0
+
+    def see(self, responses: list[float]) -> None:
+        """Remembers the responses of now."""
+        self.seen_at.append(self.steps)
+        self.responses.append(responses)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to look."""
+        return self.steps >= self.seen_at[-1] + max(1, self.seen_at[-1] // 10)
 
     @property
     def epochs(self) -> int:
@@ -60,19 +72,23 @@ def train(
     dtype = network.weights.dtype.type
     gradient = Gradient(num_patches, d, m, min(setting.batch, n), dtype)
     step = dtype(step_size(setting, network.classes))
-    history = History(responses=[look(network)])
+    history = History()
+    history.see(look(network))
     while history.epochs < setting.epochs:
         order, total = rng.permutation(n), 0.0
         for begin in range(0, n, setting.batch):
             rows = order[begin : begin + setting.batch]
             total += one_step(setting, network, gradient, patches, classes, rows, step) * len(rows)
-        history.steps += -(-n // setting.batch)
+            history.steps += 1
+            if history.is_due:
+                history.see(look(network))
         history.losses.append(total / n)
         if not np.isfinite(total):
             raise TheoryDivergedError(history.epochs, float(step))
-        history.responses.append(look(network))
         if history.losses[-1] <= setting.stop_loss:
             break
+    if history.seen_at[-1] < history.steps:
+        history.see(look(network))
     return history
 
 

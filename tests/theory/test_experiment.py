@@ -129,12 +129,16 @@ def test_a_seed_is_a_seed() -> None:
 
 
 def test_the_record_is_whole() -> None:
-    """The history has a loss an epoch, and one ratio more."""
+    """The history has a loss an epoch, and ratios from the first step to the last."""
     found = measured("merged:4", test=100, samples=20)
     assert found["classes"] == 4
     assert found["neurons"] == 128
     assert len(found["history"]["loss"]) == found["epochs"]
-    assert len(found["history"]["response_ratio"]) == found["epochs"] + 1
+    steps = found["history"]["step"]
+    assert steps[:11] == list(range(11))
+    assert steps[-1] == found["steps"]
+    assert steps == sorted(set(steps))
+    assert len(found["history"]["response_ratio"]) == len(steps)
     assert found["history"]["response_ratio"][-1] == found["response_ratio"]
     assert found["steps"] == found["epochs"] * 3  # 320 samples in batches of 128
     assert sum(found["aligned"]) == pytest.approx(1)

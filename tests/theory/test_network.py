@@ -110,7 +110,8 @@ def test_a_training_is_that_of_torch() -> None:
             weights.grad = None
     assert history.steps == 9
     assert history.epochs == 3
-    assert len(history.responses) == 4
+    assert history.seen_at == list(range(10))
+    assert len(history.responses) == 10
     assert np.abs(network.weights - weights.detach().numpy()).max() < 1e-10
 
 
