@@ -45,3 +45,28 @@ def act(page: Path, script: str, folder: Path, *flags: str) -> dict[str, Any]:
     title = re.search(r"<title>(.*?)</title>", dom, re.S)
     assert title is not None
     return json.loads(title[1])
+
+
+def narrow(page: Path, width: int, script: str, folder: Path) -> dict[str, Any]:
+    """Runs a script in a copy of the page in a frame so many pixels wide; what it put into `seen`.
+
+    A window of headless Chromium has 500 pixels at least; a frame in it may have fewer, and media
+    queries heed it.
+    """
+    inner = (
+        "<script>addEventListener('load', async () => { const seen = {};"
+        "const wait = (ms) => new Promise(r => setTimeout(r, ms));"
+        f"{script}; parent.postMessage(JSON.stringify(seen), '*'); }});</script></body>"
+    )
+    copy, frame = folder / "inner.html", folder / "frame.html"
+    copy.write_text(page.read_text().replace("</body>", inner))
+    frame.write_text(
+        f'<title></title><body><iframe src="{copy.as_uri()}" width="{width}" height="800"'
+        ' style="border:0"></iframe><script>addEventListener("message",'
+        " (event) => { document.title = event.data; })</script></body>"
+    )
+    dom, console = visit(frame.as_uri(), folder / "profile", CALM)
+    assert console == []
+    title = re.search(r"<title>(.*?)</title>", dom, re.S)
+    assert title is not None
+    return json.loads(title[1])

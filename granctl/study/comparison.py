@@ -12,6 +12,8 @@ from granctl.study.table import NONE, difference_text, legend
 from granctl.study.verdict import verdicts
 
 _STRIP_WIDTH = 140
+_LONGEST_WHOLE = 20
+"""Letters of a name that never breaks."""
 
 
 def panel_section(index: int, panel: Panel) -> str:
@@ -88,8 +90,16 @@ def _row(index: int, i: int, point: Point, scale: tuple[float, float]) -> str:
 
 
 def unbroken(text: str) -> str:
-    """Text as HTML in which names such as depth-6, and per cent, do not break over lines."""
-    return re.sub(r"[\w@]+(?:-\w+)+|\d %", r'<span class="nb">\g<0></span>', escape(text))
+    """Text as HTML in which names such as depth-6, and per cent, do not break over lines.
+
+    Longer names may break: a phone has no room for them.
+    """
+
+    def kept(found: re.Match[str]) -> str:
+        whole = found[0]
+        return whole if len(whole) > _LONGEST_WHOLE else f'<span class="nb">{whole}</span>'
+
+    return re.sub(r"[\w@]+(?:-[\w@]+)+|\d %", kept, escape(text))
 
 
 def family_class(family: str) -> str:

@@ -89,6 +89,30 @@ def _shards_digest(result: Result) -> str | None:
     return str((record.get("inputs") or {}).get("shards", "unknown"))
 
 
+def find_taxonomy(workspace: Workspace, cuts: Sequence[Cut]) -> Taxonomy | None:
+    """The taxonomy that the cuts through labels are of: the embedded one, or one kept here.
+
+    None where there is no cut, where they are of several, or where it is gone.
+    """
+    from granctl.tree.store import embedded_wordnet, load_taxonomy
+
+    if not cuts:
+        return None
+    by_label = [c for c in cuts if c.labels.keyed_by == "label"] or cuts
+    named = {c.labels.inputs.get("taxonomy") for c in by_label} - {None}
+    wordnet = embedded_wordnet()
+    if named <= {wordnet.digest}:
+        return wordnet
+    for path in sorted(workspace.folder("taxonomy").glob("*.npz")):
+        try:
+            found = load_taxonomy(path)
+        except (OSError, GranctlError):
+            continue
+        if named == {found.digest}:
+            return found
+    return None
+
+
 MOST_GLOSSES = 4000
 """A larger tree goes without glosses: they would be most of the page's bytes."""
 

@@ -12,6 +12,7 @@ from granctl.study.summary import PUBLIC, TARGET_ALONE, Panel, Point
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 STYLE_OF_FAMILY: dict[str, tuple[str, str, str]] = {
     "taxonomy": ("#0072B2", "o", "-"),
@@ -44,10 +45,19 @@ def draw_curves(panels: Sequence[Panel], svg: Path, png: Path) -> None:
             figure.subplots(len(panels), 1, squeeze=False)[:, 0], panels, strict=True
         ):
             _draw(axes, panel)
-        with replacing(svg) as temporary:
-            figure.savefig(temporary, format="svg", metadata={"Date": None})
-        with replacing(png) as temporary:
-            figure.savefig(temporary, format="png", dpi=200, metadata={"Software": None})
+        save_figure(figure, svg, png)
+
+
+def save_figure(figure: Figure, svg: Path, png: Path) -> None:
+    """Writes a figure as SVG and PNG; the same figure gives the same bytes.
+
+    Raises:
+        OutputNotWritableError: a file cannot be written.
+    """
+    with replacing(svg) as temporary:
+        figure.savefig(temporary, format="svg", metadata={"Date": None})
+    with replacing(png) as temporary:
+        figure.savefig(temporary, format="png", dpi=200, metadata={"Software": None})
 
 
 def figure_style() -> dict[str, Any]:

@@ -3,37 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
-from importlib.resources import files
 from typing import Any
 
-from granctl import __version__
 from granctl.provenance import short
 from granctl.study.answer import answer
 from granctl.study.comparison import panel_section, unbroken
 from granctl.study.cutmaps import Cut
 from granctl.study.figures import panel_title
 from granctl.study.lineage import Step
-from granctl.study.origins import lineage_section, measured_section
+from granctl.study.origins import lineage_sections, measured_section
+from granctl.study.parts import Parts
 from granctl.study.summary import Panel, Point
+from granctl.study.webpage import asset, folded, look, section, webpage
 from granctl.tree import drawing
-from granctl.tree.drawing import explorer_data, explorer_place, fill, script_json
+from granctl.tree.drawing import explorer_data, explorer_place, fill
 from granctl.tree.forest import CutView, Forest
 
-SCRIPTS = ("curve.js", "table.js", "report.js")
-ASSETS = ("page.html", "report.css", "cuts.html", *SCRIPTS)
+EXPLORER = ("layout.js", "lettering.js", "icicle.js", "sunburst.js", "explorer.js")
+SCRIPTS = ("curve.js", "report.js")
 TALLEST = 560
 """Pixels that the cuts' drawing may be high: one part of the page among others."""
-
-
-def asset(name: str) -> str:
-    """One of the texts the page is made of."""
-    return (files("granctl.study") / "assets" / name).read_text(encoding="utf-8")
+MOST_OPEN = 6
+"""Panels that stand open; the others are folded away, and drawn when they are opened."""
 
 
 def all_assets() -> str:
     """Every text that a page is made of, as one: the identity of how it looks."""
-    return "\n".join([*(asset(n) for n in ASSETS), drawing.style(), drawing.script()])
+    return "\n".join([look(), _style(), _script(), asset("cuts.html")])
+
+
+def _style() -> str:
+    return f"{drawing.asset('explorer.css')}\n{asset('report.css')}"
+
+
+def _script() -> str:
+    return "\n".join([*map(drawing.asset, EXPLORER), *map(asset, SCRIPTS)])
 
 
 def page(
@@ -45,6 +49,7 @@ def page(
     views: Sequence[CutView],
     lineages: Mapping[str, Sequence[Step]],
     present_known: bool,
+    parts: Parts,
 ) -> str:
     """The whole page; the same input gives the same bytes.
 
@@ -56,24 +61,36 @@ def page(
         views: one a tab.
         lineages: digest of a result -> the steps to it.
         present_known: whether the labels with images were read from the shards.
+        parts: what else there is to say.
     """
-    return fill(
-        asset("page.html"),
-        {
-            "title": escape(f"Granularity: {', '.join(dict.fromkeys(p.target for p in panels))}"),
-            "style": f"{drawing.style()}\n{asset('report.css')}",
-            "digest": short(digest),
-            "answer": unbroken(answer(panels[0])),
-            "caution": escape(_caution(panels)),
-            "panels": "\n".join(panel_section(i, p) for i, p in enumerate(panels)),
-            "cuts": _cuts(views, present_known),
-            "measured": "\n".join(measured_section(p) for p in panels),
-            "lineage": "\n".join(lineage_section(i, p, lineages) for i, p in enumerate(panels)),
-            "version": escape(__version__),
-            "data": _data(panels, cuts, forests, views),
-            "script": "\n".join([drawing.script(), *(asset(name) for name in SCRIPTS)]),
-        },
+    measured = "\n".join(measured_section(p) for p in panels)
+    return webpage(
+        title=f"Granularity: {', '.join(dict.fromkeys(p.target for p in panels))}",
+        kicker=f"report {short(digest)}",
+        heading="At which label granularity should one pretrain?",
+        lede=unbroken(answer(panels[0])),
+        caution=_caution(panels),
+        sections=[
+            *(_panel(i, p) for i, p in enumerate(panels)),
+            *(part.html for part in parts.before),
+            _cuts(views, present_known),
+            *(part.html for part in parts.behind),
+            section("measured", "How it was measured", measured),
+            lineage_sections(panels, lineages),
+        ],
+        footer="Beside this page: table.csv, table.md, table.tex, curve.svg, curve.png, every"
+        " figure in figures/, every further table in tables/, manifest.json.",
+        data=_data(panels, cuts, forests, views),
+        style=_style(),
+        script=_script(),
     )
+
+
+def _panel(index: int, panel: Panel) -> str:
+    html = panel_section(index, panel)
+    if index < MOST_OPEN:
+        return html
+    return folded(f"<b>{unbroken(panel_title(panel))}</b>", html)
 
 
 def _caution(panels: Sequence[Panel]) -> str:
@@ -111,9 +128,9 @@ def _data(
     cuts: Sequence[Cut],
     forests: Sequence[Forest],
     views: Sequence[CutView],
-) -> str:
+) -> dict[str, Any]:
     notes = [_note(cut, view) for cut, view in zip(cuts, views, strict=True)]
-    value = {
+    return {
         "panels": [
             {"title": panel_title(p), "points": [_point(i, j, q) for j, q in enumerate(p.points)]}
             for i, p in enumerate(panels)
@@ -121,7 +138,6 @@ def _data(
         **explorer_data(forests, views, notes),
         "first_cut": panels[0].coarsest,
     }
-    return script_json(value)
 
 
 def _point(panel: int, index: int, point: Point) -> dict[str, Any]:

@@ -113,6 +113,35 @@ def open_pair(spec: PairSpec) -> Pair:
     return Pair(a=a, b=b, pairing=pairing, table=table, weights=weights)
 
 
+def crosstab_of(a: LabelMap, b: LabelMap, shards: ShardSet | None) -> tuple[Crosstab, str]:
+    """Two maps laid side by side over a shard set's training images; and what weighs, in a word.
+
+    Args:
+        a: one map.
+        b: the other.
+        shards: whose images; None: each label weighs one.
+
+    Raises:
+        KeyedApartError: one is keyed by images, the other by labels, and there is no shard set.
+        NothingToCompareError: they share nothing with a class and an image.
+        NoSuchSplitError: the shard set has no training images.
+    """
+    ours, theirs = Side(path=Path(a.name), labels=a), Side(path=Path(b.name), labels=b)
+    weights: Mapping[str, Any] | None = None
+    if shards is not None:
+        ours, theirs, pairing, weights = _by_shards(shards, "train", ours, theirs)
+    elif a.keyed_by != b.keyed_by:
+        by_label, by_image = (a, b) if a.keyed_by == "label" else (b, a)
+        raise KeyedApartError(Path(by_label.name), Path(by_image.name))
+    else:
+        pairing = pair_labels(a, b)
+    table = cross(a, b, pairing)
+    pair = Pair(a=ours, b=theirs, pairing=pairing, table=table, weights=weights)
+    if not len(pair.table.a):
+        raise NothingToCompareError(Path(a.name), Path(b.name), *_why_nothing(pairing, pair.table))
+    return pair.table, pair.weighted_by
+
+
 def read_counts(path: Path) -> tuple[dict[str, int], dict[str, Any]]:
     """The images of each label in a file that `--counts` named, and where they are from.
 

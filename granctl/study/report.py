@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from granctl import __version__
-from granctl.files import write_bytes
+from granctl.files import make_folder, write_bytes
 from granctl.progress import Progress
 from granctl.provenance import digest, plain
 from granctl.study import difficultyview as hard
 from granctl.study.answer import answer
-from granctl.study.cutmaps import Cut, find_cuts, forests_of
+from granctl.study.cutmaps import Cut, find_cuts, find_taxonomy, forests_of
 from granctl.study.difficulty import DifficultyPanel, DifficultySpec, by_difficulty
 from granctl.study.figures import draw_curves
+from granctl.study.grid import grid_records
 from granctl.study.lineage import lineage
 from granctl.study.page import all_assets, page
+from granctl.study.parts import FIGURES, Parts, report_parts, write_parts
 from granctl.study.results import Result, load_results
 from granctl.study.summary import Panel, summarise
-from granctl.study.table import as_csv, as_markdown, records
+from granctl.study.table import as_csv, as_latex, as_markdown, records
 from granctl.study.verdict import verdicts
 from granctl.workspace import Artefact, Workspace, begin_folder, finish_folder, folder_state
-
-if TYPE_CHECKING:
-    from granctl.tree.taxonomy import Taxonomy
 
 SCHEMA = 1
 PAGE_NAME = "report.html"
@@ -63,7 +62,7 @@ def make_report(
     progress: Progress,
     difficulty: Sequence[DifficultyPanel] = (),
 ) -> Artefact:
-    """Makes report.html, table.csv, table.md, curve.svg, curve.png and, last, manifest.json.
+    """Makes report.html, table.csv|md|tex, curve.svg|png, figures/, tables/; manifest.json last.
 
     With `difficulty` also difficulty.csv, difficulty.md and difficulty.svg.
 
@@ -85,6 +84,7 @@ def make_report(
         OutputNotWritableError: it cannot be written.
     """
     panels = summarise(results)
+    parts = report_parts(workspace, panels, difficulty)
     spec = {
         "kind": "report",
         "schema": SCHEMA,
@@ -93,25 +93,29 @@ def make_report(
         "results": sorted(r["digest"] for r in results),
         "cuts": {c.name: c.labels.digest for c in cuts},
         "present": None if present is None else digest(sorted(present)),
+        "parts": [digest(part.html) for part in parts.all],
     }
     if difficulty:
         spec["difficulty"] = plain(difficulty[0].spec)
     identity = digest(spec)
     folder = out.absolute() if out else workspace.place("report", "report", identity)
-    details = _details(panels, folder, len(results))
+    details = _details(panels, folder, len(results), parts)
     if difficulty:
         details["difficulty"] = hard.records(difficulty)
     made = folder_state(folder, identity) != "whole"
     if made:
         inputs = {f"result-{i}": r["digest"] for i, r in enumerate(results)}
         begin_folder(folder, identity, spec, inputs)
-        _write(folder, workspace, identity, panels, cuts, present, progress)
+        _write_tables(folder, panels, parts, progress)
+        _write_page(folder, workspace, identity, panels, cuts, present, parts, progress)
         _write_difficulty(folder, difficulty)
         finish_folder(folder, {"digest": identity, "kind": "report", "schema": SCHEMA, **details})
     return Artefact(kind="report", path=folder, digest=identity, made=made, details=details)
 
 
-def _details(panels: Sequence[Panel], folder: Path, num_results: int) -> dict[str, Any]:
+def _details(
+    panels: Sequence[Panel], folder: Path, num_results: int, parts: Parts
+) -> dict[str, Any]:
     return {
         "page": str(folder / PAGE_NAME),
         "targets": list(dict.fromkeys(p.target for p in panels)),
@@ -119,26 +123,39 @@ def _details(panels: Sequence[Panel], folder: Path, num_results: int) -> dict[st
         "verdicts": [verdicts(p) for p in panels],
         "results": num_results,
         "rows": records(panels),
+        "tables": {grid.name: grid_records(grid) for part in parts.all for grid in part.grids},
     }
 
 
-def _write(
+def _write_tables(folder: Path, panels: Sequence[Panel], parts: Parts, progress: Progress) -> None:
+    """All but the page."""
+    progress.start("report", 5, "files")
+    write_bytes(folder / "table.csv", as_csv(panels).encode())
+    write_bytes(folder / "table.md", as_markdown(panels).encode())
+    write_bytes(folder / "table.tex", as_latex(panels).encode())
+    progress.advance(note="table.csv, table.md, table.tex")
+    draw_curves(panels, folder / "curve.svg", folder / "curve.png")
+    progress.advance(note="curve.svg, curve.png")
+    make_folder(folder / FIGURES)
+    for i, panel in enumerate(panels, 1):
+        stem = folder / FIGURES / f"curve-{i}"
+        draw_curves([panel], stem.with_suffix(".svg"), stem.with_suffix(".png"))
+    progress.advance(note=f"{FIGURES}/curve-1.svg ...")
+    write_parts(folder, parts.all)
+    progress.advance(note="figures, tables")
+
+
+def _write_page(
     folder: Path,
     workspace: Workspace,
     identity: str,
     panels: Sequence[Panel],
     cuts: Sequence[Cut],
     present: frozenset[str] | None,
+    parts: Parts,
     progress: Progress,
 ) -> None:
-    progress.start("report", 4, "files")
-    write_bytes(folder / "table.csv", as_csv(panels).encode())
-    progress.advance(note="table.csv")
-    write_bytes(folder / "table.md", as_markdown(panels).encode())
-    progress.advance(note="table.md")
-    draw_curves(panels, folder / "curve.svg", folder / "curve.png")
-    progress.advance(note="curve.svg, curve.png")
-    forests, views = forests_of(cuts, present, _taxonomy(cuts))
+    forests, views = forests_of(cuts, present, find_taxonomy(workspace, cuts))
     every = {r["digest"]: r for panel in panels for point in panel.points for r in point.results}
     text = page(
         digest=identity,
@@ -148,6 +165,7 @@ def _write(
         views=views,
         lineages={key: lineage(workspace, r) for key, r in every.items()},
         present_known=present is not None,
+        parts=parts,
     )
     write_bytes(folder / PAGE_NAME, text.encode())
     progress.advance(note=PAGE_NAME)
@@ -159,14 +177,3 @@ def _write_difficulty(folder: Path, panels: Sequence[DifficultyPanel]) -> None:
         write_bytes(folder / hard.CSV_NAME, hard.as_csv(panels).encode())
         write_bytes(folder / hard.MARKDOWN_NAME, hard.as_markdown(panels).encode())
         hard.draw_bins(panels, folder / hard.FIGURE_NAME)
-
-
-def _taxonomy(cuts: Sequence[Cut]) -> Taxonomy | None:
-    """The embedded WordNet; None where there is no cut, or one of another taxonomy."""
-    if not cuts:
-        return None
-    from granctl.tree.store import embedded_wordnet
-
-    wordnet = embedded_wordnet()
-    named = {c.labels.inputs.get("taxonomy") for c in cuts} - {None}
-    return wordnet if named <= {wordnet.digest} else None

@@ -187,6 +187,7 @@ def _panel_order(panel: Panel) -> tuple[Any, ...]:
         -len(panel.points),
         first["num_classes"],
         panel.target,
+        panel.method != "finetune",  # the paper's, so the one that opens a report
         panel.method,
         budget,
         str(panel.setting),

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from granctl.study.figures import panel_title
+from granctl.study.latex import latex_table
 from granctl.study.summary import Estimate, Panel, Point
 from granctl.study.verdict import verdicts
 
@@ -98,6 +99,15 @@ def rows_of(panel: Panel) -> list[list[str]]:
         [*_text(p), difference_text(p.to_finest), difference_text(p.to_coarsest)]
         for p in panel.points
     ]
+
+
+def as_latex(panels: Sequence[Panel]) -> str:
+    r"""One LaTeX table a panel, for `\usepackage{booktabs}`; per cent, differences in points."""
+    headings = HEADINGS + DIFFERENCES
+    return "\n".join(
+        latex_table(f"{panel_title(panel)}. {legend(panel)}", headings, rows_of(panel))
+        for panel in panels
+    )
 
 
 def terminal_table(panels: Sequence[Panel]) -> tuple[str, list[str], list[list[str]]]:

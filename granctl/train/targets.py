@@ -63,8 +63,21 @@ def open_target(workspace: Workspace, text: str, progress: Progress) -> Target:
     shards = shards_named(workspace, name, progress)
     name = registered_name(workspace, name)
     known = name if name in ("embedded", *workspace.data_names()) else Path(name).resolve().name
-    labels = _leaves(shards) if found[1] else _by_tree(shards, found[2], int(found[3]))
-    return Target(name=f"{known}@{cut}", shards=shards, labels=labels)
+    return Target(name=f"{known}@{cut}", shards=shards, labels=_classes(shards, found))
+
+
+def classes_named(shards: ShardSet, cut: str) -> LabelMap | None:
+    """The classes that the CUT of a target's name gives the labels of a shard set; None: no cut.
+
+    Raises:
+        LabelsNotInTaxonomyError: the labels are no wnids, and the cut needs a tree.
+    """
+    found = _CUT.fullmatch(cut)
+    return None if found is None else _classes(shards, found)
+
+
+def _classes(shards: ShardSet, cut: re.Match[str]) -> LabelMap:
+    return _leaves(shards) if cut[1] else _by_tree(shards, cut[2], int(cut[3]))
 
 
 def given_target(shards: Path, labels: Path) -> Target:

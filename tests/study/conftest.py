@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 from generated_images import write_source
 from made_features import write_features_of, write_within
+from made_parts import write_rich
 from made_up_study import u_curve, write_result, write_study
 
 from granctl.progress import Silent
 from granctl.shards.build.write import BuildSpec, build_shards
 from granctl.shards.index import ShardSet
-from granctl.workspace import Workspace
+from granctl.study.difficulty import DifficultySpec
+from granctl.study.report import report_of
+from granctl.workspace import Artefact, Workspace
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +40,19 @@ def whole_study(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     workspace = Workspace(tmp_path_factory.mktemp("whole") / "workspace")
     write_study(workspace)
     return workspace
+
+
+@pytest.fixture(scope="session")
+def rich(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A small study with images, maps, runs and predictions; not to be changed."""
+    return write_rich(tmp_path_factory.mktemp("rich"))
+
+
+@pytest.fixture(scope="session")
+def rich_report(rich: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Artefact:
+    """Its report, with two bins of difficulty."""
+    out = tmp_path_factory.mktemp("parts") / "out"
+    return report_of(rich, [], out, Silent(), DifficultySpec(cut="depth-1", bins=2))[0]
 
 
 @pytest.fixture(scope="session")

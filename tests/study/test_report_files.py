@@ -9,15 +9,19 @@ import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from made_up_study import fake_result, u_curve, write_result
 
 from granctl.errors import OutputExistsError
 from granctl.progress import Silent
-from granctl.study.cutmaps import find_cuts, forests_of
+from granctl.study.cutmaps import Cut, find_cuts, find_taxonomy, forests_of
 from granctl.study.report import report_of
 from granctl.study.results import load_results
-from granctl.tree.store import embedded_wordnet
+from granctl.tree.build import build_taxonomy
+from granctl.tree.labelmap import LabelMap
+from granctl.tree.store import embedded_wordnet, save_taxonomy
+from granctl.tree.taxonomy import HYPERNYM, Node
 from granctl.workspace import Artefact, Workspace
 
 
@@ -50,8 +54,10 @@ class Tags(HTMLParser):
 def test_folder_holds_all_files(made: Artefact) -> None:
     """Page, tables, figures, and the manifest as the last."""
     names = {p.name for p in made.path.iterdir()}
-    files = {"report.html", "table.csv", "table.md", "curve.svg", "curve.png"}
-    assert names == files | {"spec.json", "manifest.json"}
+    files = {"report.html", "table.csv", "table.md", "table.tex", "curve.svg", "curve.png"}
+    assert names == files | {"figures", "spec.json", "manifest.json"}
+    drawn = {p.name for p in (made.path / "figures").iterdir()}
+    assert {f"curve-{i}.{kind}" for i in (1, 2) for kind in ("svg", "png")} <= drawn
     newest = max(made.path.iterdir(), key=lambda p: p.stat().st_mtime_ns)
     assert newest.name == "manifest.json"
     assert made.made
@@ -85,13 +91,15 @@ def test_out_that_holds_something_else_is_refused(whole_study: Workspace, tmp_pa
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_page_stands_alone(made: Artefact) -> None:
-    """Nothing is fetched: no address in the page but places in itself and an empty icon."""
+@pytest.mark.parametrize("which", ["made", "rich_report"])
+def test_page_stands_alone(which: str, request: pytest.FixtureRequest) -> None:
+    """Nothing is fetched: no address in the page but places in itself and data in it."""
+    made: Artefact = request.getfixturevalue(which)
     tags = Tags((made.path / "report.html").read_text())
     for tag, attributes in tags.found:
         for name in ("src", "href", "action", "srcset"):
             value = attributes.get(name)
-            assert value is None or value.startswith("#") or value == "data:,", (tag, value)
+            assert value is None or value.startswith(("#", "data:")), (tag, value)
     page = (made.path / "report.html").read_text()
     assert not re.search(r"@import|url\(|fetch\(|XMLHttpRequest", page)
 
@@ -179,6 +187,30 @@ def test_icicle_shows_the_labels_that_have_images(whole_study: Workspace) -> Non
     clusters = forests[by_name["kmeans-40"].forest]
     assert clusters.unit == "images"
     assert sum(clusters.weights) == 800
+
+
+def test_a_taxonomy_of_the_workspace_is_drawn(tmp_path: Path) -> None:
+    """Cuts of an imported taxonomy find it by digest; cuts of two taxonomies have none."""
+    nodes = [Node("root", (), ("root",)), Node("a", (("root", HYPERNYM),), ("a",))]
+    tiny = build_taxonomy(nodes, "tiny")
+    workspace = Workspace(tmp_path)
+    path = workspace.place("taxonomy", "tiny", tiny.digest, ".npz")
+    path.parent.mkdir(parents=True)
+    save_taxonomy(tiny, path)
+
+    def cut(digest: str) -> Cut:
+        fields = {"class_ids": ("x",), "class_names": ("x",), "method": "depth"}
+        labels = LabelMap.from_single(
+            ["a"], np.zeros(1, np.int32), inputs={"taxonomy": digest}, **fields
+        )
+        return Cut(name="x", labels=labels, seed=0, num_maps=1)
+
+    found = find_taxonomy(workspace, [cut(tiny.digest)])
+    assert found is not None
+    assert found.digest == tiny.digest
+    assert find_taxonomy(workspace, [cut(embedded_wordnet().digest)]) is embedded_wordnet()
+    both = [cut(embedded_wordnet().digest), cut(tiny.digest)]
+    assert find_taxonomy(workspace, both) is None
 
 
 def test_labels_present_are_unknown_without_the_shards(

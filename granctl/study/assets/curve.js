@@ -1,14 +1,9 @@
 // One curve: mean top-1 with deviation over the number of pretraining classes (log).
 
 const BANDS = new Set(["target alone", "public"]);
-const DASH = { taxonomy: "", clusters: "7 4", random: "2 4" };
-const MARKER = {
-  taxonomy: (x, y) => `M${x - 5},${y}a5,5 0 1,0 10,0a5,5 0 1,0 -10,0`,
-  clusters: (x, y) => `M${x - 4.5},${y - 4.5}h9v9h-9z`,
-  random: (x, y) => `M${x},${y - 5.5}l5.5,10h-11z`,
-  other: (x, y) => `M${x},${y - 6}l6,6l-6,6l-6,-6z`,
-};
-const markerOf = (family) => MARKER[family] || MARKER.other;
+const FAMILY_SHAPE = { taxonomy: 0, clusters: 1, random: 2 };
+const markerOf = (family) => MARKERS[FAMILY_SHAPE[family] ?? 3];
+const dashOf = (family) => DASHES[FAMILY_SHAPE[family] ?? 3];
 const percent = (fraction, digits = 1) => `${(100 * fraction).toFixed(digits)} %`;
 
 function describe(point) {
@@ -18,14 +13,6 @@ function describe(point) {
   const interval = point.low === null ? "" : `, 95 % interval ${percent(point.low)} to ${percent(point.high)}`;
   const seeds = `${point.n} ${point.n === 1 ? "seed" : "seeds"}`;
   return `${point.cut}: ${source}, top-1 ${percent(point.mean, 2)} (error ${percent(1 - point.mean, 2)}), ${spread}, ${seeds}${interval}`;
-}
-
-function niceTicks(low, high, most) {
-  const steps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20];
-  const step = steps.find((s) => (high - low) / s <= most) || 25;
-  const ticks = [];
-  for (let t = Math.ceil(low / step - 1e-9) * step; t <= high + 1e-9; t += step) ticks.push(t);
-  return { ticks, digits: step < 1 ? 1 : 0 };
 }
 
 function startCurve(place, panel) {
@@ -50,7 +37,7 @@ function drawKeys(list, panel) {
       svg.append(el("rect", { width: 34, height: 12, fill: "var(--alone)", opacity: 0.2 }));
       svg.append(el("line", { x2: 34, y1: 6, y2: 6, stroke: "var(--alone)", "stroke-dasharray": "1 3", "stroke-width": 1.5 }));
     } else {
-      svg.append(el("line", { x2: 34, y1: 6, y2: 6, stroke: "var(--c)", "stroke-width": 1.75, "stroke-dasharray": DASH[family] ?? "6 2 1 2" }));
+      svg.append(el("line", { x2: 34, y1: 6, y2: 6, stroke: "var(--c)", "stroke-width": 1.75, "stroke-dasharray": dashOf(family) }));
       svg.append(el("path", { d: markerOf(family)(17, 6), fill: "var(--c)" }));
     }
     list.append(el("li", { class: familyClass(family) }, svg, family));
@@ -155,12 +142,10 @@ function boxesAlong(points, X, Y) {
   return boxes;
 }
 
-const overlap = ([a, b, c, d], [e, f, g, h]) => a < e + g && e < a + c && b < f + h && f < b + d;
-
 function drawLine(svg, family, points, X, Y, readout) {
   const group = el("g", { class: familyClass(family) });
   const path = points.map((p, i) => `${i ? "L" : "M"}${X(p.x)},${Y(100 * p.mean)}`).join("");
-  group.append(el("path", { d: path, fill: "none", stroke: "var(--c)", "stroke-width": 1.75, "stroke-dasharray": DASH[family] ?? "6 2 1 2" }));
+  group.append(el("path", { d: path, fill: "none", stroke: "var(--c)", "stroke-width": 1.75, "stroke-dasharray": dashOf(family) }));
   for (const p of points) {
     const [x, y] = [X(p.x), Y(100 * p.mean)];
     const dot = el("g", { class: "dot", tabindex: 0, role: "img", "aria-label": describe(p) });

@@ -1,0 +1,101 @@
+"""What the numbers cost: images, steps and measured time of each source's trainings."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from statistics import fmean
+
+from granctl.study.grid import Cell, Column, Grid, grid_html, number, word
+from granctl.study.results import Result
+from granctl.study.runlogs import RunLog, run_log, transfer_log
+from granctl.study.summary import TARGET_ALONE, Panel
+from granctl.study.table import NONE
+from granctl.study.webpage import Part, section
+
+_COLUMNS = (
+    Column(title="Source cut", name="source", text=True),
+    Column(title="Recipe", name="recipe", text=True),
+    Column(title="Runs", name="runs"),
+    Column(title="Images a run", name="images_seen"),
+    Column(title="Steps a run", name="steps"),
+    Column(title="Seconds a run", name="seconds"),
+    Column(title="Device-hours, all runs", name="device_hours"),
+    Column(title="Transfers", name="transfers"),
+    Column(title="Device-hours, all transfers", name="transfer_device_hours"),
+    Column(title="Computed on", name="computed", text=True),
+)
+
+
+def costs_part(panels: Sequence[Panel]) -> Part | None:
+    """One table of every source; None where no training left a record."""
+    groups: dict[tuple[str, str], list[Result]] = defaultdict(list)
+    every = {r["digest"]: r for panel in panels for point in panel.points for r in point.results}
+    for result in every.values():
+        source = result.get("source") or {}
+        groups[source.get("cut", TARGET_ALONE), str(source.get("recipe") or "")].append(result)
+    logs = {key: _logs(results) for key, results in groups.items()}
+    if not any(runs or transfers for runs, transfers in logs.values()):
+        return None
+    rows = [
+        _row(cut, recipe, groups[cut, recipe], *logs[cut, recipe])
+        for cut, recipe in sorted(groups, key=lambda key: _order(groups[key]))
+    ]
+    caption = (
+        "Time in training, measured batch by batch; evaluation, encoding and waiting for a machine"
+        " are not in it. Device-hours: hours times the processes that trained together."
+    )
+    grid = Grid(name="costs", caption=caption, columns=_COLUMNS, rows=tuple(rows))
+    return Part(html=section("costs", "What it cost", grid_html(grid, "Costs.")), grids=(grid,))
+
+
+def _order(results: Sequence[Result]) -> tuple[float, str]:
+    source = results[0].get("source") or {}
+    return source.get("classes_present") or float("inf"), source.get("cut", TARGET_ALONE)
+
+
+def _logs(results: Sequence[Result]) -> tuple[list[RunLog], list[RunLog]]:
+    """Of each pretraining once, and of each transfer that trains."""
+    runs = {
+        r["source"]["run_digest"]: r for r in results if (r.get("source") or {}).get("run_digest")
+    }
+    pretrained = [log for r in runs.values() if (log := run_log(r)) is not None]
+    return pretrained, [log for r in results if (log := transfer_log(r)) is not None]
+
+
+def _row(
+    cut: str,
+    recipe: str,
+    results: Sequence[Result],
+    runs: Sequence[RunLog],
+    transfers: Sequence[RunLog],
+) -> tuple[Cell, ...]:
+    known = {r["source"].get("run_digest") for r in results if r.get("source")} - {None}
+    seconds = [log.seconds for log in runs if log.seconds is not None]
+    images = {r["source"].get("images_seen") for r in results if r.get("source")} - {None}
+    on = dict.fromkeys(
+        str(text)
+        for text in (
+            *(log.details.get("computed") for log in runs),
+            *(r.get("computed") for r in results),
+        )
+        if text
+    )
+    return (
+        word(cut),
+        word(recipe or NONE),
+        number(len(known)),
+        number(fmean(images) if images else None),
+        number(fmean(log.steps for log in runs) if runs else None),
+        number(fmean(seconds) if seconds else None, "{:,.1f}"),
+        number(_device_hours(runs), "{:,.3f}"),
+        number(len(results)),
+        number(_device_hours(transfers), "{:,.3f}"),
+        word("; ".join(on)),
+    )
+
+
+def _device_hours(logs: Sequence[RunLog]) -> float | None:
+    """Summed; None where there is none, or one without time: the sum would be too small."""
+    spent = [log.seconds * log.processes / 3600 for log in logs if log.seconds is not None]
+    return sum(spent) if spent and len(spent) == len(logs) else None
