@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -93,4 +94,29 @@ def sweep(
     workers = default_workers() if processes is None else processes
     made = run_theory(session.workspace, asked, out, workers, session.progress)
     session.table(*sweep_table(made.details))
+    session.emit(made)
+
+
+@app.command()
+def report(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[RUN|SWEEP]...",
+            help="Folders that `theory run` and `sweep` made (default: all of the workspace).",
+            show_default=False,
+        ),
+    ] = None,
+    out: Out = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    workspace: WorkspaceFolder = None,
+) -> None:
+    """Show runs and sweeps as one page with figures and tables: contrast, ratio, sweeps, the U."""
+    from granctl.cli.console import Session
+    from granctl.study.theorypage import theory_report
+
+    session = Session(workspace, as_json=json, quiet=quiet)
+    made = theory_report(session.workspace, paths or [], out, session.progress)
+    session.progress.note(f"the page: {made.details['page']}")
     session.emit(made)

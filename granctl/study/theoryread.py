@@ -16,6 +16,8 @@ from granctl.theory.labels import LabelSpace, label_space
 from granctl.theory.setting import Setting
 from granctl.workspace import MANIFEST_NAME, Workspace
 
+ORDER = (None, "k", "alpha_dagger", "rho", "labels", "classes", "samples")
+"""What is varied, in the order of a page; others behind. None: a run."""
 _KINDS = ("theory", "theory-sweep")
 
 
@@ -94,7 +96,13 @@ def load_made(workspace: Workspace, paths: Sequence[Path]) -> list[Made]:
     ]
     if not found:
         raise NothingToUseError("theory", workspace.root, "granctl theory run")
-    return sorted({m.digest: m for m in found}.values(), key=lambda m: (m.vary or "", m.digest))
+    return sorted({m.digest: m for m in found}.values(), key=_order)
+
+
+def _order(made: Made) -> tuple[int, str, int, str]:
+    """Runs first, the plain contrast before others; then sweeps as the page tells the story."""
+    known = ORDER.index(made.vary) if made.vary in ORDER else len(ORDER)
+    return known, made.vary or "", len(changed(setting_of(made.points[0]))), made.digest
 
 
 def _read(path: Path) -> Made:
