@@ -43,7 +43,7 @@ def contrast_figure(made: Made, name: str) -> LineFigure:
     return LineFigure(
         name=name,
         title="Errors by read-out",
-        x=Axis(title="read-out", ticks=ticks, labels=tuple(READOUTS.values())),
+        x=Axis(title="read-out", ticks=ticks, labels=tuple(READOUTS)),
         y=Axis(title="error, %"),
         lines=tuple(lines),
     )
@@ -112,7 +112,8 @@ def sweep_figure(made: Made, name: str, *, kinds: Sequence[str] = ("hard",)) -> 
         dots = [_dot(x, of[kind]["max"], 100) for x, of in _along(made, key)]
         said = key if len(kinds) == 1 else f"{kind} samples"
         lines.append(_line(said, dots, i, i, joined=_is_number(made)))
-    lines += _marks(made)
+    top = max(d.y if d.high is None else d.high for line in lines for d in line.dots)
+    lines += _marks(made, top)
     return LineFigure(
         name=name,
         title=f"{' and '.join(kinds).capitalize()} error over {title_of(made)} (max read-out)",
@@ -138,22 +139,23 @@ def readouts_figure(made: Made, key: str, name: str) -> LineFigure:
     )
 
 
-def _marks(made: Made) -> list[Line]:
+def _marks(made: Made, top: float) -> list[Line]:
     """Vertical lines: the true subclasses; where the wrong feature outweighs the ratio."""
     setting = setting_of(made.points[0])
     if made.vary == "classes":
-        return [_upright(f"the true {setting.num_subclasses} subclasses", setting.num_subclasses)]
+        true = setting.num_subclasses
+        return [_upright(f"the true {true} subclasses", true, top)]
     if made.vary == "alpha_dagger" and setting.s_dagger and "coarse" in _keys(made):
         found = [of["response_ratio"] for _, of in _along(made, "coarse")]
         ratio = mean_of([r for ratios in found for r in ratios])
         if ratio is not None:
             x = ratio.mean * setting.s / setting.s_dagger
-            return [_upright("coarse ratio x s / s_dagger", x)]
+            return [_upright("coarse ratio x s / s_dagger", x, top)]
     return []
 
 
-def _upright(name: str, x: float) -> Line:
-    return _line(name, [Dot(x=x, y=0.0), Dot(x=x, y=100.0)], 6, 2, marks="none")
+def _upright(name: str, x: float, top: float) -> Line:
+    return _line(name, [Dot(x=x, y=0.0), Dot(x=x, y=top)], 6, 2, marks="none")
 
 
 def title_of(made: Made) -> str:

@@ -23,6 +23,8 @@ from granctl.study.theorytable import READOUTS, label_spaces, mean_of
 from granctl.study.webpage import Part, folded, section
 
 _BARS = "Means over seeds; bars are 95 % t-intervals, absent where there is one seed."
+_LARGE = 100
+"""From here on a ratio is shown without decimals."""
 _FEW = 2
 """Label spaces of which all is told in words."""
 _TITLES = {
@@ -55,9 +57,9 @@ def _run_part(index: int, made: Made) -> Part:
         grid_html(grid),
         _origin(made),
     ]
-    finding = " ".join(_contrast(made))
+    finding = f"{_setting_words(made)}{' '.join(_contrast(made))}"
     is_contrast = set(label_spaces(made.details)) == {"coarse", "fine"}
-    title = "The contrast" if is_contrast else "Label spaces"
+    title = "The contrast" if is_contrast else "A run under other labels"
     html = section(name, title, "\n".join(body), finding)
     return Part(html=html, figures=(contrast, time), grids=(grid,))
 
@@ -105,8 +107,21 @@ def _sweep_part(index: int, made: Made) -> Part:
     table = folded("Table", grid_html(grid))
     body = ['<div class="beside">', *drawn, "</div>", table, _origin(made)]
     title = _TITLES.get(made.vary or "", f"Varied: {title_of(made)}")
-    html = section(name, title, "\n".join(body), escape(_finding(made)))
+    html = section(name, title, "\n".join(body), _setting_words(made) + escape(_finding(made)))
     return Part(html=html, figures=tuple(f for f, _ in figures), grids=(grid,))
+
+
+def _setting_words(made: Made) -> str:
+    """`Here samples = 32, width = 512. `, HTML; empty where nothing else is at another value."""
+    other = _others(made)
+    said = ", ".join(f"{escape(n)} = {escape(str(v))}" for n, v in other.items())
+    return f"Here {said}. " if other else ""
+
+
+def _others(made: Made) -> dict[str, Any]:
+    """The parameters that are neither varied nor at their defaults."""
+    setting = setting_of(made.points[0])
+    return {n: v for n, v in changed(setting).items() if n != made.vary}
 
 
 def _finding(made: Made) -> str:
@@ -162,7 +177,7 @@ def _grid(made: Made, name: str, caption: str) -> Grid:
         Column(title="easy %", name="easy_max"),
         Column(title="hard %", name="hard_max"),
         Column(title="± sd", name="hard_max_sd"),
-        *(Column(title=f"hard %, {READOUTS[r]}", name=f"hard_{r}") for r in list(READOUTS)[1:]),
+        *(Column(title=f"hard %: {r}", name=f"hard_{r}") for r in list(READOUTS)[1:]),
         Column(title="ratio", name="response_ratio"),
         Column(title="alignment", name="alignment"),
         Column(title="AUC of loss", name="auc"),
@@ -183,7 +198,9 @@ def _measured(of: Mapping[str, Any]) -> list[Cell]:
     means = [_mean(of["easy"]["max"], "{:.1f}", 100), _mean(of["hard"]["max"], "{:.1f}", 100)]
     means.append(number(hard.sd if hard else None, "{:.1f}", 100))
     means += [_mean(of["hard"][r], "{:.1f}", 100) for r in list(READOUTS)[1:]]
-    means += [_mean(of["response_ratio"], "{:.3g}"), _mean(of["alignment"], "{:.2f}")]
+    ratio = mean_of(of["response_ratio"])
+    form = "{:,.0f}" if ratio and ratio.mean >= _LARGE else "{:.3g}"
+    means += [_mean(of["response_ratio"], form), _mean(of["alignment"], "{:.2f}")]
     return [*means, _mean(of["auc"], "{:.3f}"), _mean(of["epochs"], "{:.0f}")]
 
 
@@ -194,9 +211,7 @@ def _mean(values: Sequence[float | None], form: str, times: float = 1) -> Cell:
 
 def _origin(made: Made) -> str:
     """The command, what differs from the defaults, and the conditions that do not hold."""
-    setting = setting_of(made.points[0])
-    other = {n: v for n, v in changed(setting).items() if n != made.vary}
-    said = ", ".join(f"{n} = {v}" for n, v in other.items()) or "none"
+    said = ", ".join(f"{n} = {v}" for n, v in _others(made).items()) or "none"
     body = [
         f"<pre>{escape(made.command)}</pre>",
         f"<p>Parameters not at their defaults: {escape(said)}.</p>",

@@ -12,6 +12,7 @@ from granctl.files import read_json
 from granctl.provenance import plain
 from granctl.study.theoryjobs import Job
 from granctl.study.theoryrun import PARTS
+from granctl.study.theorytable import label_spaces
 from granctl.theory.labels import LabelSpace, label_space
 from granctl.theory.setting import Setting
 from granctl.workspace import MANIFEST_NAME, Workspace
@@ -99,10 +100,12 @@ def load_made(workspace: Workspace, paths: Sequence[Path]) -> list[Made]:
     return sorted({m.digest: m for m in found}.values(), key=_order)
 
 
-def _order(made: Made) -> tuple[int, str, int, str]:
+def _order(made: Made) -> tuple[int, str, bool, int, str]:
     """Runs first, the plain contrast before others; then sweeps as the page tells the story."""
     known = ORDER.index(made.vary) if made.vary in ORDER else len(ORDER)
-    return known, made.vary or "", len(changed(setting_of(made.points[0]))), made.digest
+    point = made.points[0]
+    is_other = set(label_spaces(point)) != {"coarse", "fine"}
+    return known, made.vary or "", is_other, len(changed(setting_of(point))), made.digest
 
 
 def _read(path: Path) -> Made:
