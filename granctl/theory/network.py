@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +23,12 @@ class Network:
     owner: NDArray[np.int64]
     """(m,): the class whose output a neuron adds to; the neurons of a class are neighbours."""
     classes: int
+    membership: Floats = field(init=False)
+    """(m, C): 1 where a neuron belongs to a class; of the weights' type."""
 
-    @property
-    def membership(self) -> Floats:
-        """(m, C): 1 where a neuron belongs to a class; of the weights' type."""
+    def __post_init__(self) -> None:
         held = self.owner[:, None] == np.arange(self.classes)
-        member: Floats = held.astype(self.weights.dtype)
-        return member
+        self.membership = held.astype(self.weights.dtype)
 
 
 def first_network(
@@ -90,15 +89,14 @@ def outputs(network: Network, patches: Floats) -> Floats:
 
 def softmax_loss(logits: Floats, truth: NDArray[np.int64]) -> tuple[float, Floats]:
     """The mean cross-entropy of (n, C) logits, and its derivative by them; changes `logits`."""
-    rows = np.arange(len(truth))
-    logits -= logits.max(axis=1, keepdims=True)
+    n, rows = len(truth), np.arange(len(truth))
+    logits -= np.maximum.reduce(logits, axis=1, keepdims=True)
     right = logits[rows, truth]
     np.exp(logits, out=logits)
-    total = logits.sum(axis=1, keepdims=True)
-    loss = float((np.log(total[:, 0]) - right).mean())
-    logits /= total
-    logits[rows, truth] -= 1
-    logits /= len(truth)
+    total = np.add.reduce(logits, axis=1, keepdims=True)
+    loss = float(np.add.reduce(np.log(total[:, 0]) - right)) / n
+    logits *= 1 / (n * total)
+    logits[rows, truth] -= logits.dtype.type(1 / n)
     return loss, logits
 
 

@@ -111,7 +111,8 @@ def one_step(
     summed = gradient.forward(network.weights, network.bias, x)
     loss, by_logits = softmax_loss(grouped(network, summed), classes[rows])
     trained_bias = setting.bias_rule == "trained"
-    gradient.backward(x, by_logits[:, network.owner], with_bias=trained_bias)
+    each = len(network.owner) // network.classes
+    gradient.backward(x, np.repeat(by_logits, each, axis=1), with_bias=trained_bias)
     gradient.by_weights *= step
     network.weights -= gradient.by_weights
     if trained_bias and network.bias is not None:
@@ -121,7 +122,8 @@ def one_step(
 
 
 def grouped(network: Network, summed: Floats) -> Floats:
-    """(n, C): the sum of each class's neurons of (n, m), which are neighbours."""
-    n, m = summed.shape
-    logits: Floats = np.add.reduce(summed.reshape(n, network.classes, m // network.classes), axis=2)
+    """(n, C): the sum of each class's neurons of (n, m), in memory of its own."""
+    if summed.shape[1] == network.classes:
+        return summed.copy()
+    logits: Floats = summed @ network.membership
     return logits
