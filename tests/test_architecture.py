@@ -132,6 +132,10 @@ def test_commands_are_short() -> None:
         (["recipes", "list"], HEAVY),
         (["runs", "list"], HEAVY),
         (["shards", "build"], HEAVY),
+        (
+            ["theory", "run", "--seeds", "1", "--set", "samples=8", "--processes", "1", "--quiet"],
+            HEAVY | {"pyarrow", "rich"},
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

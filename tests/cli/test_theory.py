@@ -97,6 +97,18 @@ def test_label_spaces_are_varied(granctl: Any) -> None:
         assert [p["varied"]["way"] for p in points] == ways
 
 
+def test_a_deeper_hierarchy_is_asked_for(granctl: Any) -> None:
+    """Two nodes between a superclass and its four subclasses: features of three levels."""
+    deep = ["--set", "between=[2]", "--set", "P=8", "--set", "s=2", "--set", "superclasses=3"]
+    asked = ["run", *SMALL, *deep, "--set", "epochs=2", "--labels", "merged:6", "--seeds", 1]
+    done = granctl("theory", *asked, "--processes", 1, "--json")
+    assert done.code == 0, done.err
+    record = json.loads(done.out)
+    assert record["setting"]["between"] == [2]
+    assert len(record["merged:6"]["response"]) == 3
+    assert record["merged:6"]["classes"] == 6
+
+
 def test_unmet_conditions_are_warned_of(granctl: Any) -> None:
     """On stderr and in the object: those known before, and the loss that stayed."""
     arguments = ["run", *SMALL, "--set", "epochs=1", "--seeds", 1, "--processes", 1, "--json"]
