@@ -38,6 +38,9 @@ Kind = Literal[
     "study",
     "advice",
     "judgement",
+    "theory",
+    "theory-sweep",
+    "theory-report",
 ]
 
 _FOLDER_OF_KIND: dict[Kind, str] = {
@@ -52,6 +55,9 @@ _FOLDER_OF_KIND: dict[Kind, str] = {
     "study": "studies",
     "advice": "advice",
     "judgement": "judgements",
+    "theory": "theory",
+    "theory-sweep": "theory-sweeps",
+    "theory-report": "theory-reports",
 }
 _MAKER_OF_KIND: dict[Kind, str] = {
     "taxonomy": "granctl tree import",
@@ -65,6 +71,9 @@ _MAKER_OF_KIND: dict[Kind, str] = {
     "study": "granctl sweep run",
     "advice": "granctl advise",
     "judgement": "granctl advise --judge",
+    "theory": "granctl theory run",
+    "theory-sweep": "granctl theory sweep",
+    "theory-report": "granctl theory report",
 }
 
 SPEC_NAME = "spec.json"

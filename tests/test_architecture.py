@@ -20,6 +20,7 @@ FLOOR_OF_ROOM = {
     "train": 4,
     "shards": 3,
     "tree": 3,
+    "theory": 3,
     "workspace": 2,
     "spec": 2,
     "alone": 2,
@@ -131,6 +132,10 @@ def test_commands_are_short() -> None:
         (["recipes", "list"], HEAVY),
         (["runs", "list"], HEAVY),
         (["shards", "build"], HEAVY),
+        (
+            ["theory", "run", "--seeds", "1", "--set", "samples=8", "--processes", "1", "--quiet"],
+            HEAVY | {"pyarrow", "rich"},
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -19,6 +19,7 @@ from granctl.cli import (
     shards_remote,
     shards_verify,
     sweep,
+    theory,
     train,
     transfer,
     tree,
@@ -51,6 +52,7 @@ shards.app.add_typer(shards_relabel.app)
 shards.app.add_typer(shards_remote.app)
 shards.app.add_typer(shards_verify.app)
 app.add_typer(sweep.app, name="sweep")
+app.add_typer(theory.app, name="theory")
 app.command("transfer")(transfer.transfer)
 app.add_typer(tree.app, name="tree")
 tree.app.add_typer(tree_compare.app)

@@ -91,6 +91,8 @@ class Session:
         self, title: str, columns: list[str], rows: list[list[str]], *, texts: bool = False
     ) -> None:
         """Shows a table on stderr; the first column is text, the others are numbers, or `texts`."""
+        if self.quiet:
+            return
         from granctl.cli.terminal import table_of
 
         self.stderr.print(table_of(title, columns, rows, texts=texts))

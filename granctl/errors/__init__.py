@@ -111,6 +111,7 @@ from granctl.errors.study import (
     UnknownStudyError,
     WorkerDiedError,
 )
+from granctl.errors.theory import NotATheoryError, TheoryDivergedError
 from granctl.errors.train import (
     AllLeakedError,
     AllTaughtError,
@@ -228,6 +229,7 @@ __all__ = [
     "NodeFailedError",
     "NonFiniteLossError",
     "NotAResultError",
+    "NotATheoryError",
     "NotCoveredError",
     "NotKeptError",
     "NotNestedError",
@@ -273,6 +275,7 @@ __all__ = [
     "SubmitRefusedError",
     "TakenOverError",
     "TaxonomyFaultsError",
+    "TheoryDivergedError",
     "TooFewImagesError",
     "TooFewSeedsError",
     "UnfinishedRunError",

@@ -1,0 +1,222 @@
+"""The parts of the theory's page: one a run or sweep, its findings made from its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from granctl.study.answer import count, per_cent
+from granctl.study.grid import Cell, Column, Grid, grid_html, number, word
+from granctl.study.linefigure import LineFigure, figure_html
+from granctl.study.summary import Estimate
+from granctl.study.theorylines import (
+    contrast_figure,
+    ratio_figure,
+    readouts_figure,
+    sweep_figure,
+    time_figure,
+    title_of,
+)
+from granctl.study.theoryread import Made, changed, setting_of
+from granctl.study.theorytable import READOUTS, label_spaces, mean_of
+from granctl.study.webpage import Part, folded, section
+
+_BARS = "Means over seeds; bars are 95 % t-intervals, absent where there is one seed."
+_LARGE = 100
+"""From here on a ratio is shown without decimals."""
+_FEW = 2
+"""Label spaces of which all is told in words."""
+_TITLES = {
+    "k": "Subclasses: the ratio is 1/k",
+    "alpha_dagger": "How strong the wrong feature is",
+    "samples": "Samples a subclass",
+    "rho": "Hard samples in training",
+    "classes": "Number of classes: the U",
+    "labels": "Label spaces",
+}
+
+
+def parts_of(found: Sequence[Made]) -> list[Part]:
+    """One part each, in this order."""
+    return [
+        _run_part(i, made) if made.vary is None else _sweep_part(i, made)
+        for i, made in enumerate(found, 1)
+    ]
+
+
+def _run_part(index: int, made: Made) -> Part:
+    name = f"run-{index}"
+    contrast, time = contrast_figure(made, f"{name}-errors"), time_figure(made, f"{name}-ratio")
+    grid = _grid(made, f"{name}-table", "Every label space of this run.")
+    body = [
+        '<div class="beside">',
+        figure_html(contrast, f"<b>Errors by read-out.</b> {_BARS}", small=True),
+        figure_html(time, f"<b>Ratio over time.</b> {_OVER_TIME}", small=True),
+        "</div>",
+        grid_html(grid),
+        _origin(made),
+    ]
+    finding = f"{_setting_words(made)}{' '.join(_contrast(made))}"
+    is_contrast = set(label_spaces(made.details)) == {"coarse", "fine"}
+    title = "The contrast" if is_contrast else "A run under other labels"
+    html = section(name, title, "\n".join(body), finding)
+    return Part(html=html, figures=(contrast, time), grids=(grid,))
+
+
+_OVER_TIME = (
+    "(Response to subclass features) / (response to common ones) over the steps of training, both"
+    " axes logarithmic; bold: geometric mean over seeds up to the first one's end; pale: each seed."
+)
+
+
+def _contrast(made: Made) -> list[str]:
+    """What each label space came to, in words; of many the hard error alone."""
+    spaces = label_spaces(made.details)
+    if len(spaces) > _FEW:
+        errors = {key: mean_of(of["hard"]["max"]) for key, of in spaces.items()}
+        each = [f"<b>{escape(k)}</b> {per_cent(e.mean)}" for k, e in errors.items() if e]
+        return [f"Hard error (max read-out) by labels: {', '.join(each)}."]
+    told = []
+    for key, of in spaces.items():
+        hard, easy = mean_of(of["hard"]["max"]), mean_of(of["easy"]["max"])
+        ratio = mean_of(of["response_ratio"])
+        assert hard is not None
+        assert easy is not None
+        ratio_words = "" if ratio is None else f", ratio {ratio.mean:.3g}"
+        told.append(
+            f"Labels <b>{escape(key)}</b>: {per_cent(hard.mean)} of hard samples and"
+            f" {per_cent(easy.mean)} of easy ones wrong{ratio_words}."
+        )
+    return told
+
+
+def _sweep_part(index: int, made: Made) -> Part:
+    name = f"{(made.vary or '').replace('_', '-').lower()}-{index}"
+    keys = list(label_spaces(made.points[0]))
+    alone = keys == ["varied"]
+    errors = sweep_figure(made, f"{name}-error", kinds=("hard", "easy") if alone else ("hard",))
+    figures: list[tuple[LineFigure, str]] = [(errors, "Error, max read-out.")]
+    if made.vary == "k":
+        figures.append((ratio_figure(made, f"{name}-ratio"), "Ratio of responses."))
+    last = keys[-1]
+    said = "Hard error by read-out." if alone else f"Hard error by read-out, {last} labels."
+    figures.append((readouts_figure(made, last, f"{name}-readouts"), said))
+    grid = _grid(made, f"{name}-table", f"Every value of {made.vary}.")
+    drawn = [figure_html(f, f"<b>{said}</b> {_BARS}", small=True) for f, said in figures]
+    table = folded("Table", grid_html(grid))
+    body = ['<div class="beside">', *drawn, "</div>", table, _origin(made)]
+    title = _TITLES.get(made.vary or "", f"Varied: {title_of(made)}")
+    html = section(name, title, "\n".join(body), _setting_words(made) + escape(_finding(made)))
+    return Part(html=html, figures=tuple(f for f, _ in figures), grids=(grid,))
+
+
+def _setting_words(made: Made) -> str:
+    """`Here samples = 32, width = 512. `, HTML; empty where nothing else is at another value."""
+    other = _others(made)
+    said = ", ".join(f"{escape(n)} = {escape(str(v))}" for n, v in other.items())
+    return f"Here {said}. " if other else ""
+
+
+def _others(made: Made) -> dict[str, Any]:
+    """The parameters that are neither varied nor at their defaults."""
+    setting = setting_of(made.points[0])
+    return {n: v for n, v in changed(setting).items() if n != made.vary}
+
+
+def _finding(made: Made) -> str:
+    """What the numbers of a sweep say, by what it varies."""
+    keys = list(label_spaces(made.points[0]))
+    if made.vary == "k" and "coarse" in keys:
+        products = [
+            p["value"] * found.mean
+            for p in made.points
+            if (found := mean_of(p["coarse"]["response_ratio"])) is not None
+        ]
+        return (
+            f"Under coarse labels k times the ratio of responses lies between {min(products):.2f}"
+            f" and {max(products):.2f}."
+        )
+    key = keys[0]
+    errors = [(p["value"], _hard(made, i, key)) for i, p in enumerate(made.points)]
+    best = min(errors, key=lambda pair: pair[1].mean)
+    worst = max(errors, key=lambda pair: pair[1].mean)
+    head = "The" if key == "varied" else f"Under {key} labels the"
+    if _overlap(best[1], worst[1]):
+        return (
+            f"{head} hard error (max read-out) stays between {per_cent(best[1].mean)} and"
+            f" {per_cent(worst[1].mean)}, whose intervals overlap."
+        )
+    text = (
+        f"{head} hard error (max read-out) is lowest at {made.vary} = {best[0]},"
+        f" {per_cent(best[1].mean)}, and highest at {worst[0]}, {per_cent(worst[1].mean)}."
+    )
+    if made.vary == "classes":
+        true = setting_of(made.points[0]).num_subclasses
+        text += f" There are {count(true, 'true subclass')}."
+    return text
+
+
+def _overlap(lower: Estimate, upper: Estimate) -> bool:
+    """Whether the intervals of two means meet; with one seed nothing is known."""
+    return lower.high is None or upper.low is None or lower.high >= upper.low
+
+
+def _hard(made: Made, index: int, key: str) -> Estimate:
+    found = mean_of(label_spaces(made.points[index])[key]["hard"]["max"])
+    assert found is not None
+    return found
+
+
+def _grid(made: Made, name: str, caption: str) -> Grid:
+    head = () if made.vary is None else (Column(title=made.vary, name="value", text=True),)
+    columns = (
+        *head,
+        Column(title="labels", name="labels", text=True),
+        Column(title="classes", name="classes"),
+        Column(title="easy %", name="easy_max"),
+        Column(title="hard %", name="hard_max"),
+        Column(title="± sd", name="hard_max_sd"),
+        *(Column(title=f"hard %: {r}", name=f"hard_{r}") for r in list(READOUTS)[1:]),
+        Column(title="ratio", name="response_ratio"),
+        Column(title="alignment", name="alignment"),
+        Column(title="AUC of loss", name="auc"),
+        Column(title="epochs", name="epochs"),
+    )
+    rows = []
+    for point in made.points:
+        for of in label_spaces(point).values():
+            first = () if made.vary is None else (word(str(point["value"])),)
+            rows.append((*first, word(of["labels"]), number(of["classes"]), *_measured(of)))
+    seeds = count(len(made.details["seeds"]), "seed")
+    told = f"{caption} Means over {seeds}; read out by max where nothing else is said."
+    return Grid(name=name, caption=told, columns=columns, rows=tuple(rows))
+
+
+def _measured(of: Mapping[str, Any]) -> list[Cell]:
+    hard = mean_of(of["hard"]["max"])
+    means = [_mean(of["easy"]["max"], "{:.1f}", 100), _mean(of["hard"]["max"], "{:.1f}", 100)]
+    means.append(number(hard.sd if hard else None, "{:.1f}", 100))
+    means += [_mean(of["hard"][r], "{:.1f}", 100) for r in list(READOUTS)[1:]]
+    ratio = mean_of(of["response_ratio"])
+    form = "{:,.0f}" if ratio and ratio.mean >= _LARGE else "{:.3g}"
+    means += [_mean(of["response_ratio"], form), _mean(of["alignment"], "{:.2f}")]
+    return [*means, _mean(of["auc"], "{:.3f}"), _mean(of["epochs"], "{:.0f}")]
+
+
+def _mean(values: Sequence[float | None], form: str, times: float = 1) -> Cell:
+    found = mean_of(values)
+    return number(None if found is None else found.mean, form, times)
+
+
+def _origin(made: Made) -> str:
+    """The command, what differs from the defaults, and the conditions that do not hold."""
+    said = ", ".join(f"{n} = {v}" for n, v in _others(made).items()) or "none"
+    body = [
+        f"<pre>{escape(made.command)}</pre>",
+        f"<p>Parameters not at their defaults: {escape(said)}.</p>",
+    ]
+    if warnings := made.details["warnings"]:
+        lines = "".join(f"<li>{escape(line)}</li>" for line in warnings)
+        body.append(f"<p>Conditions of the theorems that do not hold:</p><ul>{lines}</ul>")
+    return folded("How it was made, and which conditions of the theorems hold", "\n".join(body))
