@@ -157,12 +157,13 @@ def by_difficulty(
     Raises:
         BadOptionError: more bins than images, or a loss of answers that are scores alone.
         NoSuchSourceError: no panel has the cut.
-        TooFewSeedsError: it has no pretrainings of two seeds.
+        TooFewSeedsError: it has pretrainings of two seeds in no panel.
         NoPredictionsError: a result keeps none.
         BadPredictionsError: they were damaged, or are another result's.
         OtherPredictionsError: results of one panel share no images, or are of different classes.
     """
     found, scores, known = [], list[Panel](), dict[str, None]()
+    too_few: TooFewSeedsError | None = None
     for panel in panels:
         cuts = [p.cut for p in panel.points if p.classes_present is not None]
         known |= dict.fromkeys(cuts)
@@ -170,9 +171,15 @@ def by_difficulty(
             scores.append(panel)
             progress.note(f"{panel_title(panel)}: {_SCORES}: left out of difficulty; {_OTHERS}")
         elif spec.cut in cuts:
-            found.append(_panel(panel, spec))
+            try:
+                found.append(_panel(panel, spec))
+            except TooFewSeedsError as error:
+                too_few = too_few or error
+                progress.note(f"{error.message}: left out of difficulty")
         else:
             progress.note(f"no source {spec.cut} on {panel_title(panel)}: left out of difficulty")
+    if not found and too_few is not None:
+        raise too_few
     if not found and any(p.cut == spec.cut for panel in scores for p in panel.points):
         raise BadOptionError("--by", f"loss: {_SCORES}", _OTHERS)
     if not found:

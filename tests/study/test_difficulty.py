@@ -173,6 +173,15 @@ def test_top1_of_a_bin_is_counting(results: Path) -> None:
         assert [r.top1 for r in source.rows[:4]] == pytest.approx(expected.tolist())
 
 
+def test_a_panel_that_cannot_be_judged_takes_no_other_with_it(results: Path) -> None:
+    """A try of one seed stands in the workspace: it is left out, and the study is scored."""
+    record = fake_result(cut="depth-5", top1=0.5, n=IMAGES, steps=7)
+    write_with_predictions(results, record, answers_of(HARD < 0.5, HARD))
+    spec = DifficultySpec(cut="depth-5")
+    found = by_difficulty(summarise(load_results(Workspace(results.parent))), spec, Silent())
+    assert [len(panel.sources) for panel in found] == [4]
+
+
 def test_no_network_judges_the_images_it_is_scored_on(results: Path, tmp_path: Path) -> None:
     """Another seed of the transfer on the same pretraining is no other seed."""
     folder = tmp_path / "shared" / "results"
