@@ -86,7 +86,7 @@ class Ranged:
 
     mean: float
     low: float | None
-    """None with one seed; of a share also where the gain itself cannot be told from none."""
+    """None with one seed."""
     high: float | None
 
 
@@ -105,7 +105,8 @@ class BinRow:
     gain: Ranged | None
     """top-1 less the judging cut's, paired by image and seed; None for that cut itself."""
     share: Ranged | None
-    """Of the gain over all images, the part that lies here."""
+    """Of the gain over all images, the part that lies here; None where that gain cannot be told
+    from none: a part of next to nothing says nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -311,14 +312,15 @@ def _gains(
     num = images[0].mean(axis=0)
     gains = _ranged(by_seed[0].mean(axis=0), by_seed, num)
     whole_gain = float(gained[0, :, -1].mean())
-    if whole_gain == 0:
+    if whole_gain == 0 or _holds_zero(gains[-1]):
         return gains, [None] * len(member)
     share = gained[0].mean(axis=0) / whole_gain
     moved = _ranged(share, (gained - share * gained[..., -1:]) / whole_gain, num)
-    total = gains[-1]
-    if total.low is None or total.high is None or total.low <= 0 <= total.high:
-        moved = [Ranged(mean=s.mean, low=None, high=None) for s in moved]
     return gains, [*moved[:-1], Ranged(mean=1.0, low=None, high=None)]
+
+
+def _holds_zero(value: Ranged) -> bool:
+    return value.low is not None and value.high is not None and value.low <= 0 <= value.high
 
 
 def _ranged(mean: Matrix, by_seed: Matrix, images: Matrix) -> list[Ranged]:

@@ -100,11 +100,11 @@ def sentences(panel: DifficultyPanel) -> list[str]:
     found = []
     for source in _gainers(panel):
         hard, whole = source.rows[-2], source.rows[-1]
-        if hard.share is None or whole.gain is None:
+        if whole.gain is None:
             continue
         head = f"{source.point.cut} less {panel.spec.cut}: {_ranged(whole.gain)} points over all"
         part = f"the hardest {100 * hard.images / whole.images:.0f} % of the images"
-        if hard.share.low is None:
+        if hard.share is None:
             found.append(f"{head}; not told apart from none, so no share of it is.")
         else:
             found.append(f"{head}; {part} hold {_ranged(hard.share, 0)} % of it.")
