@@ -152,7 +152,8 @@ class Study:
         if self.share == "proportional":
             del asked["share"]
         asked["cut"] = [
-            {k: v for k, v in cut.items() if k != "part_of" or v} for cut in asked["cut"]
+            {k: v for k, v in cut.items() if k not in ("part_of", "methods") or v}
+            for cut in asked["cut"]
         ]
         return digest({"kind": "study", "schema": SCHEMA, **asked})
 
@@ -241,7 +242,7 @@ def _with_lists(table: Mapping[str, Any]) -> dict[str, Any]:
             found[key] = _many(found[key])
     if isinstance(found.get("cut"), list):
         found["cut"] = [
-            {k: _many(v) if k in LISTS else v for k, v in cut.items()}
+            {k: _many(v) if k in (*LISTS, "methods") else v for k, v in cut.items()}
             if isinstance(cut, Mapping)
             else cut
             for cut in found["cut"]

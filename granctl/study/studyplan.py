@@ -172,7 +172,7 @@ class _Maker:
         run = self.pretraining(cut, recipe, seed)
         of = self.trainings[run]
         for target in self.study.targets:
-            for method in self.study.methods:
+            for method in cut.table.methods or self.study.methods:
                 if method == "grouped" and not cut.may_nest:
                     continue
                 for per_class in self.study.per_class:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from granctl.train.transferspec import Method
+
 LISTS = ("depth", "level", "classes", "min_images")
 """Keys of a [[cut]] of which each value is a cut."""
 
@@ -43,6 +45,8 @@ class CutTable:
     """Random and clustered maps, and parts: one for all seeds, or another for each."""
     images: int | None = None
     """Pretraining images of these cuts; None: the study's. Of a part: those it has."""
+    methods: tuple[Method, ...] | None = None
+    """How runs on these cuts are transferred; None: the study's methods."""
     pretrain: bool = True
     """False: only a target, or what other cuts name."""
 
@@ -68,6 +72,8 @@ class CutTable:
             found.append("part_of: say which part: classes = N, images = N, or both")
         if self.images is not None and self.images < 1:
             found.append(f"images: {self.images} is below 1")
+        if self.methods is not None and (not self.methods or "scratch" in self.methods):
+            found.append("methods: name one at least, and none of them scratch, which takes no run")
         found += [f"{key}: give one number at least" for key in LISTS if getattr(self, key) == ()]
         return found
 

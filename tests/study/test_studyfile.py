@@ -162,6 +162,11 @@ def test_grouped_heads_are_of_cuts_that_may_nest(tmp_path: Path) -> None:
     methods = {(c.name.split(".")[0], c.params["method"]) for c in plan.of_stage("transfer")}
     assert ("depth-5", "grouped") in methods
     assert {m for name, m in methods if name.startswith("random")} == {"finetune"}
+    own = text.replace("depth = 5", 'depth = 5\nmethods = "knn"', 1)
+    plan = plan_study(load_study(study_file(tmp_path, own, head)))
+    assert {c.params["method"] for c in plan.of_stage("transfer") if c.name.startswith("dep")} == {
+        "knn"
+    }
 
 
 def test_all_faults_at_once(tmp_path: Path) -> None:
