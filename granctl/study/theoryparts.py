@@ -11,6 +11,7 @@ from granctl.study.grid import Cell, Column, Grid, grid_html, number, word
 from granctl.study.linefigure import LineFigure, figure_html
 from granctl.study.summary import Estimate
 from granctl.study.theorylines import (
+    FEW,
     contrast_figure,
     ratio_figure,
     readouts_figure,
@@ -25,8 +26,6 @@ from granctl.study.webpage import Part, folded, section
 _BARS = "Means over seeds; bars are 95 % t-intervals, absent where there is one seed."
 _LARGE = 100
 """From here on a ratio is shown without decimals."""
-_FEW = 2
-"""Label spaces of which all is told in words."""
 _TITLES = {
     "k": "Subclasses: the ratio is 1/k",
     "alpha_dagger": "How strong the wrong feature is",
@@ -73,7 +72,7 @@ _OVER_TIME = (
 def _contrast(made: Made) -> list[str]:
     """What each label space came to, in words; of many the hard error alone."""
     spaces = label_spaces(made.details)
-    if len(spaces) > _FEW:
+    if len(spaces) > FEW:
         errors = {key: mean_of(of["hard"]["max"]) for key, of in spaces.items()}
         each = [f"<b>{escape(k)}</b> {per_cent(e.mean)}" for k, e in errors.items() if e]
         return [f"Hard error (max read-out) by labels: {', '.join(each)}."]
