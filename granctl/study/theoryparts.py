@@ -56,7 +56,7 @@ def _run_part(index: int, made: Made) -> Part:
         grid_html(grid),
         _origin(made),
     ]
-    finding = f"{_setting_words(made)}{' '.join(_contrast(made))}"
+    finding = f"{escape(_setting_words(made))}{' '.join(_contrast(made))}"
     is_contrast = set(label_spaces(made.details)) == {"coarse", "fine"}
     title = "The contrast" if is_contrast else "A run under other labels"
     html = section(name, title, "\n".join(body), finding)
@@ -106,14 +106,14 @@ def _sweep_part(index: int, made: Made) -> Part:
     table = folded("Table", grid_html(grid))
     body = ['<div class="beside">', *drawn, "</div>", table, _origin(made)]
     title = _TITLES.get(made.vary or "", f"Varied: {title_of(made)}")
-    html = section(name, title, "\n".join(body), _setting_words(made) + escape(_finding(made)))
+    html = section(name, title, "\n".join(body), escape(_setting_words(made) + _finding(made)))
     return Part(html=html, figures=tuple(f for f, _ in figures), grids=(grid,))
 
 
 def _setting_words(made: Made) -> str:
-    """`Here samples = 32, width = 512. `, HTML; empty where nothing else is at another value."""
+    """`Here samples = 32, width = 512. `; empty where nothing else is at another value."""
     other = _others(made)
-    said = ", ".join(f"{escape(n)} = {escape(str(v))}" for n, v in other.items())
+    said = ", ".join(f"{n} = {v}" for n, v in other.items())
     return f"Here {said}. " if other else ""
 
 
@@ -188,7 +188,8 @@ def _grid(made: Made, name: str, caption: str) -> Grid:
             first = () if made.vary is None else (word(str(point["value"])),)
             rows.append((*first, word(of["labels"]), number(of["classes"]), *_measured(of)))
     seeds = count(len(made.details["seeds"]), "seed")
-    told = f"{caption} Means over {seeds}; read out by max where nothing else is said."
+    told = f"{caption} {_setting_words(made)}Means over {seeds}; read out by max where nothing"
+    told += " else is said."
     return Grid(name=name, caption=told, columns=columns, rows=tuple(rows))
 
 
