@@ -10,6 +10,7 @@ from granctl.study.answer import count, per_cent
 from granctl.study.grid import Cell, Column, Grid, grid_html, number, word
 from granctl.study.linefigure import LineFigure, figure_html
 from granctl.study.summary import Estimate
+from granctl.study.theoryasked import changed
 from granctl.study.theorylines import (
     FEW,
     contrast_figure,
@@ -19,7 +20,7 @@ from granctl.study.theorylines import (
     time_figure,
     title_of,
 )
-from granctl.study.theoryread import Made, changed, setting_of
+from granctl.study.theoryread import Made, setting_of
 from granctl.study.theorytable import READOUTS, label_spaces, mean_of
 from granctl.study.webpage import Part, folded, section
 
