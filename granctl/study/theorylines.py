@@ -97,7 +97,7 @@ def ratio_figure(made: Made, name: str) -> LineFigure:
     lines.append(_line("1/k", [Dot(x=k, y=1 / k) for k in sorted(ks)], 6, 2, marks="none"))
     return LineFigure(
         name=name,
-        title="The ratio of responses at the end of training follows 1/k under coarse labels",
+        title="Ratio of responses at the end of training, beside 1/k",
         x=Axis(title=X_TITLES["k"], log=True, ticks=tuple(sorted(ks))),
         y=Axis(title="response ratio", log=True),
         lines=tuple(lines),

@@ -28,11 +28,11 @@ _BARS = "Means over seeds; bars are 95 % t-intervals, absent where there is one 
 _LARGE = 100
 """From here on a ratio is shown without decimals."""
 _TITLES = {
-    "k": "Subclasses: the ratio is 1/k",
+    "k": "Number of subclasses, and the ratio",
     "alpha_dagger": "How strong the wrong feature is",
     "samples": "Samples a subclass",
     "rho": "Hard samples in training",
-    "classes": "Number of classes: the U",
+    "classes": "Number of classes",
     "labels": "Label spaces",
 }
 
