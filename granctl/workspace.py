@@ -235,11 +235,18 @@ def folder_state(path: Path, spec_digest: str) -> FolderState:
     return "whole" if (path / MANIFEST_NAME).is_file() else "unfinished"
 
 
-def begin_folder(path: Path, spec_digest: str, spec: Any, inputs: Mapping[str, str]) -> None:
+def begin_folder(
+    path: Path,
+    spec_digest: str,
+    spec: Any,
+    inputs: Mapping[str, str],
+    *,
+    with_command: bool = True,
+) -> None:
     """Makes the folder and writes its spec.json: from now on it is unfinished, and whose."""
     make_folder(path)
-    record = {"digest": spec_digest, "spec": plain(spec), "provenance": provenance(spec, inputs)}
-    write_json(path / SPEC_NAME, record)
+    origin = provenance(spec, inputs, with_command=with_command)
+    write_json(path / SPEC_NAME, {"digest": spec_digest, "spec": plain(spec), "provenance": origin})
 
 
 def finish_folder(path: Path, manifest: Mapping[str, Any]) -> None:

@@ -112,7 +112,7 @@ def report(
     quiet: Quiet = False,
     workspace: WorkspaceFolder = None,
 ) -> None:
-    """Show runs and sweeps as one page with figures and tables: contrast, ratio, sweeps, the U."""
+    """Show runs and sweeps as one page with figures and tables: contrast, ratio, sweeps."""
     from granctl.cli.console import Session
     from granctl.study.theorypage import theory_report
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,6 +56,19 @@ class Asked:
             for space in point.spaces.values()
         ]
 
+    def command(self) -> str:
+        """What asks for the same, on any number of processes and in any place."""
+        words = ["granctl", "theory", "run" if self.vary is None else "sweep"]
+        first = self.points[0]
+        if self.vary is not None:
+            values = ",".join(_typed(point.value) for point in self.points)
+            words += ["--vary", f"{self.vary}={values}"]
+        for name, value in changed(first.setting).items():
+            words += [] if name == self.vary else ["--set", f"{name}={_typed(value)}"]
+        if self.vary not in OF_LABELS and tuple(first.spaces) != CONTRAST:
+            words += [w for space in first.spaces.values() for w in ("--labels", space.word)]
+        return shlex.join([*words, "--seeds", str(self.seeds)])
+
     def identity(self) -> dict[str, Any]:
         """What the artefact's digest is made of."""
         points = [
@@ -64,6 +78,19 @@ class Asked:
         kind = "theory" if self.vary is None else "theory-sweep"
         head = {"kind": kind, "schema": 1, "method": METHOD, "vary": self.vary}
         return {**head, "seeds": self.seeds, "points": points}
+
+
+def changed(setting: Setting) -> dict[str, Any]:
+    """The parameters that are not at their defaults."""
+    default = Setting()
+    return {n: plain(v) for n in names() if (v := getattr(setting, n)) != getattr(default, n)}
+
+
+def _typed(value: Any) -> str:
+    """A value as one gives it to `--set` and `--vary`."""
+    if isinstance(value, (list, tuple)):
+        return f"[{','.join(map(str, value))}]"
+    return str(value)
 
 
 def asked_run(pairs: Sequence[str], labels: Sequence[str], seeds: int) -> Asked:

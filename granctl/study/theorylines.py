@@ -24,8 +24,8 @@ X_TITLES = {
 }
 _LOG_FROM = 8
 """A parameter whose values span so many times is drawn on a logarithmic axis."""
-_FEW = 2
-"""Label spaces of which easy errors are drawn beside hard ones."""
+FEW = 2
+"""Label spaces of which easy errors are drawn beside hard ones, and all is told in words."""
 _APART = 0.1
 """How far label spaces stand apart at one read-out."""
 
@@ -36,7 +36,7 @@ def contrast_figure(made: Made, name: str) -> LineFigure:
     lines = []
     for colour, (key, of) in enumerate(spaces.items()):
         shift = _APART * (colour - (len(spaces) - 1) / 2)
-        for shape, kind in enumerate(("hard", "easy") if len(spaces) <= _FEW else ("hard",)):
+        for shape, kind in enumerate(("hard", "easy") if len(spaces) <= FEW else ("hard",)):
             dots = [_dot(i + shift, of[kind][r], 100) for i, r in enumerate(READOUTS, 1)]
             lines.append(_line(f"{key}, {kind}", dots, colour, shape, joined=False))
     ticks = tuple(float(i) for i in range(1, len(READOUTS) + 1))
@@ -97,7 +97,7 @@ def ratio_figure(made: Made, name: str) -> LineFigure:
     lines.append(_line("1/k", [Dot(x=k, y=1 / k) for k in sorted(ks)], 6, 2, marks="none"))
     return LineFigure(
         name=name,
-        title="The ratio of responses at the end of training follows 1/k under coarse labels",
+        title="Ratio of responses at the end of training, beside 1/k",
         x=Axis(title=X_TITLES["k"], log=True, ticks=tuple(sorted(ks))),
         y=Axis(title="response ratio", log=True),
         lines=tuple(lines),

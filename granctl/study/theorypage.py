@@ -82,7 +82,7 @@ def _page(identity: str, found: Sequence[Made], parts: Sequence[Part]) -> str:
     return webpage(
         title="The theory, run",
         kicker=f"theory {short(identity)}",
-        heading="Why do coarse labels miss the rare features?",
+        heading="What do coarse and fine labels teach?",
         lede=_lede(found),
         caution=(
             "Made-up data of the paper's hierarchical multi-view model and its two-layer patch"

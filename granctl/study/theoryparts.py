@@ -10,7 +10,9 @@ from granctl.study.answer import count, per_cent
 from granctl.study.grid import Cell, Column, Grid, grid_html, number, word
 from granctl.study.linefigure import LineFigure, figure_html
 from granctl.study.summary import Estimate
+from granctl.study.theoryasked import changed
 from granctl.study.theorylines import (
+    FEW,
     contrast_figure,
     ratio_figure,
     readouts_figure,
@@ -18,21 +20,19 @@ from granctl.study.theorylines import (
     time_figure,
     title_of,
 )
-from granctl.study.theoryread import Made, changed, setting_of
+from granctl.study.theoryread import Made, setting_of
 from granctl.study.theorytable import READOUTS, label_spaces, mean_of
 from granctl.study.webpage import Part, folded, section
 
 _BARS = "Means over seeds; bars are 95 % t-intervals, absent where there is one seed."
 _LARGE = 100
 """From here on a ratio is shown without decimals."""
-_FEW = 2
-"""Label spaces of which all is told in words."""
 _TITLES = {
-    "k": "Subclasses: the ratio is 1/k",
+    "k": "Number of subclasses, and the ratio",
     "alpha_dagger": "How strong the wrong feature is",
     "samples": "Samples a subclass",
     "rho": "Hard samples in training",
-    "classes": "Number of classes: the U",
+    "classes": "Number of classes",
     "labels": "Label spaces",
 }
 
@@ -57,7 +57,7 @@ def _run_part(index: int, made: Made) -> Part:
         grid_html(grid),
         _origin(made),
     ]
-    finding = f"{_setting_words(made)}{' '.join(_contrast(made))}"
+    finding = f"{escape(_setting_words(made))}{' '.join(_contrast(made))}"
     is_contrast = set(label_spaces(made.details)) == {"coarse", "fine"}
     title = "The contrast" if is_contrast else "A run under other labels"
     html = section(name, title, "\n".join(body), finding)
@@ -73,7 +73,7 @@ _OVER_TIME = (
 def _contrast(made: Made) -> list[str]:
     """What each label space came to, in words; of many the hard error alone."""
     spaces = label_spaces(made.details)
-    if len(spaces) > _FEW:
+    if len(spaces) > FEW:
         errors = {key: mean_of(of["hard"]["max"]) for key, of in spaces.items()}
         each = [f"<b>{escape(k)}</b> {per_cent(e.mean)}" for k, e in errors.items() if e]
         return [f"Hard error (max read-out) by labels: {', '.join(each)}."]
@@ -107,14 +107,14 @@ def _sweep_part(index: int, made: Made) -> Part:
     table = folded("Table", grid_html(grid))
     body = ['<div class="beside">', *drawn, "</div>", table, _origin(made)]
     title = _TITLES.get(made.vary or "", f"Varied: {title_of(made)}")
-    html = section(name, title, "\n".join(body), _setting_words(made) + escape(_finding(made)))
+    html = section(name, title, "\n".join(body), escape(_setting_words(made) + _finding(made)))
     return Part(html=html, figures=tuple(f for f, _ in figures), grids=(grid,))
 
 
 def _setting_words(made: Made) -> str:
-    """`Here samples = 32, width = 512. `, HTML; empty where nothing else is at another value."""
+    """`Here samples = 32, width = 512. `; empty where nothing else is at another value."""
     other = _others(made)
-    said = ", ".join(f"{escape(n)} = {escape(str(v))}" for n, v in other.items())
+    said = ", ".join(f"{n} = {v}" for n, v in other.items())
     return f"Here {said}. " if other else ""
 
 
@@ -189,7 +189,8 @@ def _grid(made: Made, name: str, caption: str) -> Grid:
             first = () if made.vary is None else (word(str(point["value"])),)
             rows.append((*first, word(of["labels"]), number(of["classes"]), *_measured(of)))
     seeds = count(len(made.details["seeds"]), "seed")
-    told = f"{caption} Means over {seeds}; read out by max where nothing else is said."
+    told = f"{caption} {_setting_words(made)}Means over {seeds}; read out by max where nothing"
+    told += " else is said."
     return Grid(name=name, caption=told, columns=columns, rows=tuple(rows))
 
 

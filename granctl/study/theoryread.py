@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from granctl.errors import NotATheoryError, NothingToUseError
 from granctl.files import read_json
-from granctl.provenance import plain
+from granctl.study.theoryasked import changed
 from granctl.study.theoryjobs import Job
 from granctl.study.theoryrun import PARTS
 from granctl.study.theorytable import label_spaces
@@ -43,8 +43,8 @@ class Made:
 
     @property
     def command(self) -> str:
-        """What made it."""
-        return str(self.details["provenance"]["command"])
+        """What makes it."""
+        return str(self.details["command"])
 
     @property
     def points(self) -> Sequence[Mapping[str, Any]]:
@@ -73,13 +73,6 @@ def setting_of(point: Mapping[str, Any]) -> Setting:
     """The parameters of a point."""
     kept = {**point["setting"], "between": tuple(point["setting"]["between"])}
     return Setting(**kept)
-
-
-def changed(setting: Setting) -> dict[str, Any]:
-    """The parameters that are not at their defaults."""
-    default = Setting()
-    names = [f.name for f in fields(Setting)]
-    return {n: plain(v) for n in names if (v := getattr(setting, n)) != getattr(default, n)}
 
 
 def load_made(workspace: Workspace, paths: Sequence[Path]) -> list[Made]:

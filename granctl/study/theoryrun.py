@@ -59,7 +59,7 @@ def run_theory(
     for line in _unmet(asked):
         progress.note(f"warning: {line}")
     if state == "absent":
-        begin_folder(folder, identity, spec, {})
+        begin_folder(folder, identity, spec, {}, with_command=False)
     with making_alone(folder, progress):
         records = run_jobs(folder / PARTS, asked.jobs(), processes, progress)
         details = _details(asked, records)
@@ -67,7 +67,8 @@ def run_theory(
             progress.note(f"warning: {line}")
         if made := state != "whole":
             head = {"kind": kind, "schema": SCHEMA, "digest": identity}
-            finish_folder(folder, {**head, **details, "provenance": provenance(spec, {})})
+            origin = provenance(spec, {}, with_command=False)
+            finish_folder(folder, {**head, **details, "provenance": origin})
     return Artefact(kind=kind, path=folder, digest=identity, made=made, details=details)
 
 
@@ -91,7 +92,11 @@ def _details(asked: Asked, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
             if told := unfitted(point.setting, space.word, own):
                 warnings.append(_at(asked, point, told))
         points.append(entry)
-    head = {"seeds": list(range(asked.seeds)), "warnings": warnings}
+    head = {
+        "command": asked.command(),
+        "seeds": list(range(asked.seeds)),
+        "warnings": warnings,
+    }
     if asked.vary is None:
         (entry,) = points
         return {**head, **{key: value for key, value in entry.items() if key != "value"}}

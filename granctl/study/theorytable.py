@@ -106,10 +106,3 @@ def records(details: Mapping[str, Any]) -> list[dict[str, Any]]:
                 for i, seed in enumerate(details["seeds"])
             ]
     return rows
-
-
-def as_markdown(table: Table) -> str:
-    """A table in Markdown, its title before it."""
-    title, columns, rows = table
-    lines = [columns, ["---"] + ["---:"] * (len(columns) - 1), *rows]
-    return "\n".join([f"**{title}**", "", *(f"| {' | '.join(row)} |" for row in lines), ""])

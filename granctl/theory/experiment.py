@@ -22,7 +22,7 @@ from granctl.theory.sample import (
     training_samples,
 )
 from granctl.theory.setting import Setting
-from granctl.theory.training import train
+from granctl.theory.training import grouped, train
 
 READOUTS = ("max", "sum", "probe", "finetune")
 _STREAMS = ("features", "training", "easy", "hard", "labels", "network", "order", "finetune")
@@ -131,7 +131,7 @@ def _tested(
     losses = []
     for kind, tests in (("easy", drawn.easy), ("hard", drawn.hard)):
         summed = summed_of(network, tests.patches)
-        logits = summed @ network.membership
+        logits = grouped(network, summed)
         likely = log_likelihoods(logits, shares)
         scores = (
             max_scores(logits, shares),

@@ -81,12 +81,6 @@ def summed_of(network: Network, patches: Floats, rows: int = 128) -> Floats:
     return np.concatenate([activations(network, patches[:, i : i + rows]) for i in parts])
 
 
-def outputs(network: Network, patches: Floats) -> Floats:
-    """(n, C): F of every class."""
-    found: Floats = summed_of(network, patches) @ network.membership
-    return found
-
-
 def softmax_loss(logits: Floats, truth: NDArray[np.int64]) -> tuple[float, Floats]:
     """The mean cross-entropy of (n, C) logits, and its derivative by them; changes `logits`."""
     n, rows = len(truth), np.arange(len(truth))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def test_run_gives_lists_over_seeds(granctl: Any) -> None:
             assert [len(level) for level in of[name]] == [2, 2]
     assert record["coarse"]["hard"]["max"][0] > record["fine"]["hard"]["max"][0]
     manual = (Path(__file__).parents[2] / "docs" / "commands" / "theory.md").read_text()
-    for name in (*record["fine"], "seeds", "warnings", "setting"):
+    for name in (*record["fine"], "seeds", "warnings", "setting", "command"):
         assert f"`{name}`" in manual
     assert (Path(record["path"]) / "manifest.json").is_file()
     assert "trainings" in done.err
@@ -51,12 +52,15 @@ def test_run_gives_lists_over_seeds(granctl: Any) -> None:
     assert json.loads(again.out) == {**record, "made": False}
 
 
-def test_any_number_of_processes_gives_the_same_bytes(granctl: Any, tmp_path: Path) -> None:
-    """Of every file."""
+def test_any_number_of_processes_gives_the_same_bytes(
+    granctl: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of every file, whatever was typed."""
     made = []
     for processes in (1, 2):
         out = tmp_path / f"of-{processes}"
         arguments = ["run", *SMALL, "--seeds", 2, "--processes", processes, "--out", out]
+        monkeypatch.setattr("sys.argv", ["granctl", "theory", *map(str, arguments)])
         assert granctl("theory", *arguments).code == 0
         made.append(content(out))
     assert made[0] == made[1]
@@ -82,6 +86,48 @@ def test_an_interrupted_sweep_goes_on(granctl: Any) -> None:
     assert granctl(*command).out.strip() == str(folder)
     assert content(folder) == whole
     assert {path: path.stat().st_mtime_ns for path in kept} == marks
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "--set", "k=4", "--set", "between=[2]", "--set", "P=9", "--seeds", "1"],
+        ["run", "--labels", "merged:4", "--labels", "fine", "--seeds", "1"],
+        ["sweep", "--vary", "classes=2,4", "--set", "samples=4", "--seeds", "1"],
+        [
+            "sweep",
+            "--vary",
+            "rho=0.0,0.25",
+            "--set",
+            "samples=4",
+            "--labels",
+            "fine",
+            "--seeds",
+            "1",
+        ],
+        ["sweep", "--vary", "alpha_drawn=patch,sample", "--set", "samples=4", "--seeds", "1"],
+        ["sweep", "--vary", "between=[],[2]", "--set", "P=9", "--seeds", "2"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_that_asks_for_the_same_is_told(words: list[str]) -> None:
+    """The one that was typed, in one order; it has the same identity."""
+    from granctl.study.theoryasked import Asked, asked_run, asked_sweep
+
+    def asked(typed: list[str]) -> Asked:
+        given: dict[str, list[str]] = {"--set": [], "--labels": [], "--vary": [], "--seeds": []}
+        for name, value in zip(typed[1::2], typed[2::2], strict=True):
+            given[name].append(value)
+        seeds = int(given["--seeds"][0])
+        if typed[0] == "run":
+            return asked_run(given["--set"], given["--labels"], seeds)
+        return asked_sweep(given["--set"], given["--vary"][0], given["--labels"], seeds)
+
+    first = asked(words)
+    told = shlex.split(first.command())
+    assert told[:2] == ["granctl", "theory"]
+    assert asked(told[2:]).identity() == first.identity()
+    assert sorted(told[2:]) == sorted(words)
 
 
 def test_label_spaces_are_varied(granctl: Any) -> None:

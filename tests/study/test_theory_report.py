@@ -52,9 +52,9 @@ def test_every_run_and_sweep_is_on_the_page(workspace: Workspace, made: Artefact
     titles = re.findall(r"<h2[^>]*>(.*?)</h2>", page)
     assert titles == [
         "The contrast",
-        "Subclasses: the ratio is 1/k",
+        "Number of subclasses, and the ratio",
         "How strong the wrong feature is",
-        "Number of classes: the U",
+        "Number of classes",
     ]
     assert made.details["sweeps"] == ["k", "alpha_dagger", "classes"]
     assert made.details["runs"] == 1

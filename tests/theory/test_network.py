@@ -13,7 +13,6 @@ from granctl.theory.network import (
     Network,
     activations,
     first_network,
-    outputs,
     softmax_loss,
     summed_of,
 )
@@ -134,7 +133,7 @@ def test_outputs_are_sums_over_neurons_and_patches() -> None:
     """By the definition; in parts or at once."""
     network = a_network(2, 7, "fixed")
     patches, _ = batch(2, 7)
-    found = outputs(network, patches)
+    found = grouped(network, summed_of(network, patches))
     weights, bias = network.weights, network.bias
     for n, c in ((0, 0), (23, 6)):
         inside = [r for r in range(21) if network.owner[r] == c]
