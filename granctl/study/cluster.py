@@ -224,7 +224,7 @@ def _kept(study: Study, folder: Path) -> Study:
     for number, (recipe, source) in enumerate(recipe_files(study).items()):
         # A folder each, for a recipe is called as its file.
         copy = folder / f"recipe-{number}" / source.name
-        copy.parent.mkdir(exist_ok=True)
+        copy.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(copy, source.read_bytes())
         copies[recipe] = str(copy)
     return replace(study, recipe=tuple(copies.get(r, r) for r in study.recipe))
