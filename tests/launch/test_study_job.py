@@ -78,7 +78,8 @@ def test_arrays_are_submitted_with_their_dependencies_and_no_larger_than_may_be(
     assert "--dependency=afterok:10,afterok:11 --kill-on-invalid-dep=yes " in lines[3]
     assert "--dependency=afterok:10,afterok:11,aftercorr:13 " in lines[5]
     tasks = json.loads((folder_of(record) / "round-1" / "tasks.json").read_text())
-    assert tasks["study"]["recipe"] == str(folder_of(record) / "round-1" / "mine.toml")
+    copy = folder_of(record) / "round-1" / "recipe-0" / "mine.toml"
+    assert tasks["study"]["recipe"] == [str(copy)]
     assert Path(tasks["study"]["recipe"]).is_file()
     assert all(f"--job-name={record['jobs']['name']}" in line for line in lines)
 
