@@ -80,7 +80,7 @@ def test_arrays_are_submitted_with_their_dependencies_and_no_larger_than_may_be(
     tasks = json.loads((folder_of(record) / "round-1" / "tasks.json").read_text())
     copy = folder_of(record) / "round-1" / "recipe-0" / "mine.toml"
     assert tasks["study"]["recipe"] == [str(copy)]
-    assert Path(tasks["study"]["recipe"]).is_file()
+    assert copy.is_file()
     assert all(f"--job-name={record['jobs']['name']}" in line for line in lines)
 
 
