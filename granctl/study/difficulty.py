@@ -25,6 +25,7 @@ from granctl.errors import (
 )
 from granctl.progress import Progress
 from granctl.study.figures import panel_title
+from granctl.study.pairing import pair_of
 from granctl.study.resampling import RESAMPLING_SEED, half_widths, image_sums
 from granctl.study.results import Result
 from granctl.study.sharedimages import kept_of, shared_checksums
@@ -134,7 +135,8 @@ class DifficultyPanel:
 class _Seen:
     """What one result said of each image, the images sorted by checksum."""
 
-    seed: int
+    seed: Any
+    """As results are paired by it (`pairing.py`)."""
     run_seed: int | None
     right: NDArray[np.bool_]
     loss: NDArray[np.float32]
@@ -234,7 +236,7 @@ def _panel(panel: Panel, spec: DifficultySpec) -> DifficultyPanel:
     return DifficultyPanel(panel=panel, spec=spec, hard_bins=spec.bins // 2, sources=tuple(sources))
 
 
-def _right_by_seed(seen: Sequence[_Seen]) -> dict[int, Matrix]:
+def _right_by_seed(seen: Sequence[_Seen]) -> dict[Any, Matrix]:
     """Seed -> shape (N,), whether the answer is right; of several label maps a seed, the mean."""
     values: dict[int, list[NDArray[np.bool_]]] = defaultdict(list)
     for one in seen:
@@ -359,7 +361,7 @@ def _seen(result: Result, kept: Kept) -> tuple[NDArray[np.bytes_], _Seen]:
     """The checksums, sorted, and what was said in their order."""
     answers, order = kept.answers, np.argsort(kept.checksums, kind="stable")
     seen = _Seen(
-        seed=result["seed"],
+        seed=pair_of(result),
         run_seed=(result.get("source") or {}).get("run_seed"),
         right=answers.right[order],
         loss=answers.loss[order],

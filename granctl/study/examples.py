@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from granctl.study.answer import count
 from granctl.study.comparison import unbroken
 from granctl.study.figures import panel_title
 from granctl.study.grid import Column, Grid, grid_html, number
+from granctl.study.pairing import pair_of
 from granctl.study.results import Result
 from granctl.study.summary import Panel
 from granctl.study.webpage import Part, section
@@ -39,7 +41,7 @@ Flags = NDArray[np.bool_]
 class _Pair:
     """The finest and the coarsest source under one seed, on the images that both were scored on."""
 
-    seed: int
+    seed: Any
     fine: Kept
     coarse: Kept
     of_fine: NDArray[np.int64]
@@ -105,7 +107,7 @@ def _part(workspace: Workspace, panel: Panel, pairs: Sequence[_Pair]) -> Part:
 
 
 def _pairs(panel: Panel) -> list[_Pair]:
-    by_cut = {p.cut: {r["seed"]: r for r in p.results} for p in panel.points if p.classes_present}
+    by_cut = {p.cut: {pair_of(r): r for r in p.results} for p in panel.points if p.classes_present}
     if panel.finest is None or panel.coarsest in (None, panel.finest):
         return []
     fine, coarse = by_cut[panel.finest], by_cut[str(panel.coarsest)]
@@ -131,7 +133,7 @@ def _kept(result: Result) -> Kept | None:
     return kept if kept.result_digest == result["digest"] else None
 
 
-def _pair(seed: int, fine: Kept | None, coarse: Kept | None) -> _Pair | None:
+def _pair(seed: Any, fine: Kept | None, coarse: Kept | None) -> _Pair | None:
     if fine is None or coarse is None:
         return None
     both, ours, theirs = np.intersect1d(fine.checksums, coarse.checksums, return_indices=True)

@@ -15,6 +15,7 @@ from typing import Any
 
 from granctl.errors import MixedResultsError
 from granctl.provenance import short
+from granctl.study.pairing import pair_of, paired
 from granctl.study.panelkey import PanelKey, key_of, scope_of, told_apart, values_of
 from granctl.study.results import Result
 from granctl.study.sharedimages import on_shared_images
@@ -220,7 +221,7 @@ def _panel_order(panel: Panel) -> tuple[Any, ...]:
 def _panel(key: PanelKey, group: Sequence[Result], alone: Sequence[Result]) -> Panel:
     shared = on_shared_images([*group, *alone])
     by_point: dict[tuple[Any, ...], list[Result]] = defaultdict(list)
-    for result in shared.results:
+    for result in paired(shared.results):
         by_point[_unit(result)].append(result)
     taxonomy = {
         unit: rs
@@ -326,11 +327,11 @@ def _classes(results: Sequence[Result]) -> float:
     return fmean(r["source"]["classes_present"] for r in results)
 
 
-def by_seed(results: Sequence[Result]) -> dict[int, float]:
-    """Seed -> top-1; several label maps of one seed (random controls) count as their mean."""
-    values: dict[int, list[float]] = defaultdict(list)
+def by_seed(results: Sequence[Result]) -> dict[Any, float]:
+    """Seed (`pairing.py`) -> top-1; several maps of one seed (random controls) count as their mean."""
+    values: dict[Any, list[float]] = defaultdict(list)
     for result in results:
-        values[result["seed"]].append(result["top1"])
+        values[pair_of(result)].append(result["top1"])
     return {seed: fmean(tops) for seed, tops in values.items()}
 
 

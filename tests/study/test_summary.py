@@ -252,6 +252,23 @@ def test_results_of_other_options_never_share_a_mean() -> None:
     assert all(len(point.results) == 2 for panel in panels for point in panel.points)
 
 
+def test_runs_of_several_seeds_under_one_transfer_seed_are_paired_by_run() -> None:
+    """`granctl transfer --run R` has seed 0 unless told: the runs' own seeds pair them."""
+    records = []
+    for cut, base in (("depth-5", 0.5), ("leaf", 0.6)):
+        for run_seed in range(3):
+            record = fake_result(cut=cut, top1=base + 0.01 * run_seed, seed=0)
+            record["source"] |= {"run_seed": run_seed, "run_digest": f"{cut}{run_seed}"}
+            records.append(record)
+    alone = [fake_result(cut=None, top1=0.4 + 0.01 * seed, seed=seed) for seed in range(3)]
+    (panel,) = summarise(loaded([*records, *alone]))
+    named = {point.cut: point for point in panel.points}
+    for point, gap in ((named["leaf"], 0.1), (named[TARGET_ALONE], -0.1)):
+        found = difference(point.results, named["depth-5"].results)
+        assert found is not None
+        assert (found.n, found.mean, found.sd) == pytest.approx((3, gap, 0))
+
+
 def test_trainings_of_other_values_never_share_a_mean() -> None:
     """A transfer with `--set` is a panel of its own, named by what differs; alone, a point."""
 
