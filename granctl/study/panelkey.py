@@ -81,7 +81,8 @@ def told_apart(results: Sequence[Result]) -> list[Result]:
     for result in results:
         names = differ[tuple(map(result.get, ("target", "method", "recipe", "steps")))]
         training = _training(result)
-        found.append({**result, "values": {n: training[n] for n in names}} if names else result)
+        values = {name: training[name] for name in names if name in training}
+        found.append({**result, "values": values} if values else result)
     return found
 
 
@@ -92,16 +93,20 @@ def values_of(result: Result) -> dict[str, Any]:
 
 
 def _training(result: Result) -> dict[str, Any]:
-    """How a transfer trains, as its spec says it; the steps are told elsewhere."""
+    """How a transfer and its pretraining train; steps and epochs are told elsewhere."""
     spec = (result.get("provenance") or {}).get("spec") or {}
     table = flat(spec.get("training") or {})
+    table |= {f"pretrained.{name}": v for name, v in (result.get("pretraining") or {}).items()}
     return {name: value for name, value in table.items() if name != "steps"}
 
 
 def _differing(trainings: Sequence[dict[str, Any]]) -> list[str]:
-    """Names that all have, and not all with one value."""
-    shared = set.intersection(*map(set, trainings))
-    return sorted(n for n in shared if len({json.dumps(t[n]) for t in trainings}) > 1)
+    """Names whose values are not all the same, where there are any."""
+    said: dict[str, set[str]] = defaultdict(set)
+    for training in trainings:
+        for name, value in training.items():
+            said[name].add(json.dumps(value))
+    return sorted(name for name, values in said.items() if len(values) > 1)
 
 
 def scope_of(result: Result) -> str:

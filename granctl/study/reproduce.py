@@ -47,6 +47,7 @@ _OF_THE_MAKING = frozenset(
         "inputs",
         "predictions",
         "source_map",
+        "pretraining",
     }
 )
 """Fields that say where and when a result was made, and what its inputs say, not what came out; and

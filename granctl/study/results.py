@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from granctl.errors import MissingInputError, NotAResultError, NothingToUseError
 from granctl.files import read_json
+from granctl.study.pretrainings import pretraining_of
 from granctl.workspace import MANIFEST_NAME, SPEC_NAME, Workspace
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ def load_results(source: Workspace | Sequence[Path]) -> list[dict[str, Any]]:
     by_digest: dict[str, dict[str, Any]] = {}
     for path in paths:
         record = {**_checked(path, read_json(path)), **budgets.get(path, {})}
+        if run := record.get("run"):
+            record["pretraining"] = pretraining_of(str(run))
         by_digest.setdefault(record["digest"], record)
     return list(by_digest.values())
 

@@ -328,7 +328,7 @@ def _classes(results: Sequence[Result]) -> float:
 
 
 def by_seed(results: Sequence[Result]) -> dict[Any, float]:
-    """Seed (`pairing.py`) -> top-1; several maps of one seed (random controls) count as their mean."""
+    """Seed (`pairing.py`) -> top-1; several maps of a seed (random ones) count as their mean."""
     values: dict[Any, list[float]] = defaultdict(list)
     for result in results:
         values[pair_of(result)].append(result["top1"])

@@ -252,6 +252,19 @@ def test_results_of_other_options_never_share_a_mean() -> None:
     assert all(len(point.results) == 2 for panel in panels for point in panel.points)
 
 
+def test_pretrainings_of_other_values_never_share_a_mean() -> None:
+    """One recipe's name, another rate: no third seed, but a panel named by what differs."""
+    records = [
+        {**fake_result(cut="leaf", seed=seed), "pretraining": {"optimizer.lr": rate, "shards": "a"}}
+        for seed, rate in ((0, 0.01), (1, 0.01), (2, 50.0))
+    ]
+    panels = summarise(loaded(records))
+    assert [(dict(p.options), p.points[0].top1.n) for p in panels] == [
+        ({"pretrained.optimizer.lr": 0.01}, 2),
+        ({"pretrained.optimizer.lr": 50.0}, 1),
+    ]
+
+
 def test_runs_of_several_seeds_under_one_transfer_seed_are_paired_by_run() -> None:
     """`granctl transfer --run R` has seed 0 unless told: the runs' own seeds pair them."""
     records = []
