@@ -113,6 +113,19 @@ def find_taxonomy(workspace: Workspace, cuts: Sequence[Cut]) -> Taxonomy | None:
     return None
 
 
+MOST_OF_IMAGES = 2000
+"""Classes of single images that are drawn: one an image would be millions of nodes."""
+
+
+def drawn(cuts: Sequence[Cut]) -> list[Cut]:
+    """The cuts that a page draws: not those that part single images into very many classes."""
+    return [
+        cut
+        for cut in cuts
+        if cut.labels.keyed_by == "label" or cut.labels.num_classes <= MOST_OF_IMAGES
+    ]
+
+
 MOST_GLOSSES = 4000
 """A larger tree goes without glosses: they would be most of the page's bytes."""
 

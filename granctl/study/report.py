@@ -12,7 +12,7 @@ from granctl.progress import Progress
 from granctl.provenance import digest, plain
 from granctl.study import difficultyview as hard
 from granctl.study.answer import answer
-from granctl.study.cutmaps import Cut, find_cuts, find_taxonomy, forests_of
+from granctl.study.cutmaps import Cut, drawn, find_cuts, find_taxonomy, forests_of
 from granctl.study.difficulty import DifficultyPanel, DifficultySpec, by_difficulty
 from granctl.study.evidence import statistics_record
 from granctl.study.figures import draw_curves, panel_title
@@ -162,6 +162,7 @@ def _write_page(
     parts: Parts,
     progress: Progress,
 ) -> None:
+    cuts = drawn(cuts)
     forests, views = forests_of(cuts, present, find_taxonomy(workspace, cuts))
     every = {r["digest"]: r for panel in panels for point in panel.points for r in point.results}
     text = page(

@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,7 +16,14 @@ from made_up_study import fake_result, u_curve, write_result
 
 from granctl.errors import OutputExistsError
 from granctl.progress import Silent
-from granctl.study.cutmaps import Cut, find_cuts, find_taxonomy, forests_of
+from granctl.study.cutmaps import (
+    MOST_OF_IMAGES,
+    Cut,
+    drawn,
+    find_cuts,
+    find_taxonomy,
+    forests_of,
+)
 from granctl.study.report import report_of
 from granctl.study.results import load_results
 from granctl.tree.build import build_taxonomy
@@ -164,6 +172,23 @@ def test_markdown_has_a_table_a_target(made: Artefact) -> None:
     assert len(rows) == 2 * (8 + 2)
     assert {line.count("|") for line in rows} == {10}
     assert "| leaf | 10 | taxonomy | 3 | 83.28 | 0.54 |" in text
+
+
+def test_one_class_an_image_is_not_drawn(whole_study: Workspace) -> None:
+    """A page of an ImageNet has millions of such classes."""
+    (cut, *_), _ = find_cuts(whole_study, load_results(whole_study))
+    num = MOST_OF_IMAGES + 1
+    images = LabelMap(
+        labels=tuple(map(str, range(num))),
+        offsets=np.arange(num + 1, dtype=np.int64),
+        classes=np.arange(num, dtype=np.int32),
+        class_ids=tuple(map(str, range(num))),
+        class_names=tuple(map(str, range(num))),
+        method="per-image",
+        params={},
+        keyed_by="image",
+    )
+    assert drawn([cut, replace(cut, labels=images)]) == [cut]
 
 
 def test_icicle_shows_the_labels_that_have_images(whole_study: Workspace) -> None:
