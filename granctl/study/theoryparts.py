@@ -49,19 +49,16 @@ def _run_part(index: int, made: Made) -> Part:
     name = f"run-{index}"
     contrast, time = contrast_figure(made, f"{name}-errors"), time_figure(made, f"{name}-ratio")
     grid = _grid(made, f"{name}-table", "Every label space of this run.")
-    body = [
-        '<div class="beside">',
-        figure_html(contrast, f"<b>Errors by read-out.</b> {_BARS}", small=True),
-        figure_html(time, f"<b>Ratio over time.</b> {_OVER_TIME}", small=True),
-        "</div>",
-        grid_html(grid),
-        _origin(made),
-    ]
+    drawn = [figure_html(contrast, f"<b>Errors by read-out.</b> {_BARS}", small=True)]
+    if time is not None:
+        drawn.append(figure_html(time, f"<b>Ratio over time.</b> {_OVER_TIME}", small=True))
+    body = ['<div class="beside">', *drawn, "</div>", grid_html(grid), _origin(made)]
     finding = f"{escape(_setting_words(made))}{' '.join(_contrast(made))}"
     is_contrast = set(label_spaces(made.details)) == {"coarse", "fine"}
     title = "The contrast" if is_contrast else "A run under other labels"
     html = section(name, title, "\n".join(body), finding)
-    return Part(html=html, figures=(contrast, time), grids=(grid,))
+    figures = (contrast,) if time is None else (contrast, time)
+    return Part(html=html, figures=figures, grids=(grid,))
 
 
 _OVER_TIME = (
@@ -133,10 +130,11 @@ def _finding(made: Made) -> str:
             for p in made.points
             if (found := mean_of(p["coarse"]["response_ratio"])) is not None
         ]
-        return (
-            f"Under coarse labels k times the ratio of responses lies between {min(products):.2f}"
-            f" and {max(products):.2f}."
-        )
+        if products:
+            return (
+                "Under coarse labels k times the ratio of responses lies between"
+                f" {min(products):.2f} and {max(products):.2f}."
+            )
     key = keys[0]
     errors = [(p["value"], _hard(made, i, key)) for i, p in enumerate(made.points)]
     best = min(errors, key=lambda pair: pair[1].mean)

@@ -117,6 +117,25 @@ def test_figures_hold_what_was_measured(made: Artefact) -> None:
     assert marks == ["coarse", "fine", "coarse ratio x s / s_dagger"]
 
 
+def test_networks_that_answer_to_nothing_are_reported(tmp_path: Path) -> None:
+    """No ratio, so no figure of it over time and no sentence on k; the errors stand there."""
+    space = Workspace(tmp_path)
+    dead = ["samples=16", "test=100", "bias_rule=fixed", "bias=-0.1", "epochs=1"]
+    for asked in (
+        asked_run([*dead, "k=4"], [], 2),
+        asked_sweep(dead, "k=2,4", [], 2),
+        asked_sweep([*dead, "k=4"], "alpha_dagger=0.05,0.4", [], 2),
+    ):
+        run_theory(space, asked, None, 1, Silent())
+    made = theory_report(space, [], None, Silent())
+    figures = {p.name for p in (made.path / "figures").glob("*.svg")}
+    assert "run-1-errors.svg" in figures
+    assert "run-1-ratio.svg" not in figures
+    page = (made.path / "report.html").read_text()
+    assert "k times the ratio" not in page
+    assert "coarse ratio x s" not in page
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 def test_the_page_opens_without_a_fault(made: Artefact, tmp_path: Path) -> None:
     """Every figure is drawn, nothing stands in the console."""
