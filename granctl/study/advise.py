@@ -8,8 +8,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,22 @@ def advise(
         scored = score(workspace, source, target, candidates, known, spec, seen, progress)
         return _record(scored, source, target)
 
-    return kept("advice", folder, identity, asked, inputs, make, progress)
+    found = kept("advice", folder, identity, asked, inputs, make, progress)
+    paths = {c.labels.digest: str(c.path) for c in candidates}
+    return replace(found, details=_at_paths(found.details, source, paths))
+
+
+def _at_paths(
+    record: Mapping[str, Any], source: ShardSet, paths: Mapping[str, str]
+) -> dict[str, Any]:
+    """A record with the paths of today: one that is read again has those of the day it was made."""
+    best = record["best"]
+    return {
+        **record,
+        "source": {**record["source"], "path": source.where},
+        "best": {**best, "path": paths[best["digest"]]},
+        "ranking": [{**row, "path": paths[row["digest"]]} for row in record["ranking"]],
+    }
 
 
 def _record(scored: Scored, source: ShardSet, target: Target) -> dict[str, Any]:
