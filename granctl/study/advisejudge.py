@@ -26,6 +26,7 @@ from granctl.study.advisefeatures import Seen, seen_by_network
 from granctl.study.adviserecord import SCHEMA, kept
 from granctl.study.adviseregret import Table, judged, mean_regret
 from granctl.study.advisescore import AdviseSpec, Scored, counted, score
+from granctl.study.cuts import open_taxonomy
 from granctl.study.reproduce import target_of
 from granctl.study.results import load_results
 from granctl.study.summary import PUBLIC, Panel, Point, summarise
@@ -55,6 +56,11 @@ class Grid:
     def goal(self) -> tuple[str, ...]:
         """Panels that share it are scored at once."""
         return self.source.digest, self.target.shards.digest, self.target.labels.digest
+
+    def record(self) -> dict[str, Any]:
+        """Which label maps of the panel were found, by digest: a list a cut."""
+        maps = [list(some) for some in self.digests]
+        return {"target": self.panel.target, "method": self.panel.method, "label_maps": maps}
 
 
 def judge(
@@ -91,7 +97,9 @@ def judge(
     seen = {key: seen_by_network(g.source, g.target, *files) for key, g in goals.items()}
     asked = {
         "results": sorted(str(r["digest"]) for r in results),
+        "taxonomy": open_taxonomy(spec.taxonomy).digest,
         "goals": [{"goal": list(key), **spec.record(found)} for key, found in seen.items()],
+        "grids": [grid.record() for grid in grids],
     }
     identity = digest({"kind": "judgement", "schema": SCHEMA, "version": __version__, **asked})
     folder = out.absolute() if out else workspace.place("judgement", "judgement", identity)

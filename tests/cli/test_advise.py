@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -74,6 +75,29 @@ def test_the_best_label_map_is_printed(advise: Callable, made: dict[str, Path]) 
     assert again["sure"]["probability"] is None
 
 
+def test_advice_read_again_has_the_paths_of_today(
+    advise: Callable, made: dict[str, Path], tmp_path: Path
+) -> None:
+    """Label maps that were moved since it was made are found where they are."""
+    before, after = tmp_path / "before", tmp_path / "after"
+    before.mkdir()
+    for depth in (1, 2):
+        path = next((made["ws"] / "label-maps").glob(f"depth-{depth}-*"))
+        shutil.copy(path, before / f"{depth}{path.suffix}")
+    shards = made["shards"], made["shards"], "--json"
+
+    def asked(folder: Path) -> dict:
+        cuts = [word for path in sorted(folder.iterdir()) for word in ("--cut", path)]
+        return advise(*shards, *cuts).json
+
+    first = asked(before)
+    os.rename(before, after)
+    again = asked(after)
+    assert (first["made"], again["made"]) == (True, False)
+    assert Path(again["best"]["path"]).parent == after
+    assert {Path(row["path"]).parent for row in again["ranking"]} == {after}
+
+
 def test_a_probe_says_how_sure_it_is(advise: Callable, made: dict[str, Path]) -> None:
     """Probabilities add up, the first is tied with itself, and features of noise tell nothing."""
     where = made["shards"], made["shards"], "--features", made["features"]
@@ -139,6 +163,12 @@ def test_short_runs_rank_and_are_judged(
     assert panel["rules"]["told"]["regret"] == pytest.approx(max(tops.values()) - tops["depth-3"])
     assert set(judged["regret"]) == {"told", "probe", "leaf", "own", "any"}
     assert json.loads(Path(judged["path"], "judgement.json").read_text())["panels"] == [panel]
+
+    digests = {LabelMap.read(path).digest for path in maps}
+    assert {d for (d,) in judged["asked"]["grids"][0]["label_maps"]} == digests
+    space = "--features", made["features"], "--workspace", made["ws"], "--json"
+    other = granctl("advise", *results, *space).json  # under WordNet
+    assert other["digest"] != judged["digest"]
 
     every = sorted((made["ws"] / "results").glob("*/result.json"))
     one = [path for path in every if json.loads(path.read_text())["source"]["cut"] == "depth-1"]
