@@ -16,7 +16,8 @@ from granctl.errors import NotATheoryError, NothingToUseError
 from granctl.progress import Silent
 from granctl.study.theoryasked import asked_run, asked_sweep
 from granctl.study.theorypage import theory_report
-from granctl.study.theoryread import load_made
+from granctl.study.theoryparts import extremes
+from granctl.study.theoryread import Made, load_made
 from granctl.study.theoryrun import run_theory
 from granctl.workspace import Artefact, Workspace
 
@@ -134,6 +135,21 @@ def test_networks_that_answer_to_nothing_are_reported(tmp_path: Path) -> None:
     page = (made.path / "report.html").read_text()
     assert "k times the ratio" not in page
     assert "coarse ratio x s" not in page
+
+
+@pytest.mark.parametrize(
+    ("errors", "said"),
+    [
+        ([[0.24], [1.0]], "between 24.0 % at d = 1 and 100.0 % at d = 2 (one seed)."),
+        ([[0.1, 0.1], [0.1, 0.1]], "is 10.0 % at every value of d."),
+        ([[0.1, 0.3], [0.2, 0.401]], "10.1 points apart (95 % interval 9.4 to 10.7, paired"),
+        ([[0.1, 0.3], [0.3, 0.2]], "of their difference, paired by seed, holds zero."),
+    ],
+)
+def test_extremes_are_told_apart_by_seed(errors: list[list[float]], said: str) -> None:
+    """Intervals that overlap tell nothing of values that share their seeds."""
+    made = Made(path=Path(), details={"vary": "d", "points": [{"value": 1}, {"value": 2}]})
+    assert said in extremes(made, errors)
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
