@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from headless import CALM, CHROMIUM, act
 
-from granctl.errors import NotATheoryError, NothingToUseError
+from granctl.errors import NotATheoryError, NothingToUseError, OutputExistsError
 from granctl.progress import Silent
 from granctl.study.theoryasked import asked_run, asked_sweep
 from granctl.study.theorypage import theory_report
@@ -74,6 +75,21 @@ def test_the_same_gives_the_same_bytes(
     assert len(files) == 10  # the page, two lists, two figures and one table
     for file in files:
         assert (alone[0] / file).read_bytes() == (alone[1] / file).read_bytes()
+
+
+def test_other_numbers_are_another_page(workspace: Workspace, tmp_path: Path) -> None:
+    """Though the run that has them says that it is the same."""
+    run = tmp_path / "run"
+    shutil.copytree(load_made(workspace, [])[0].path, run)
+    first = theory_report(workspace, [run], tmp_path / "page", Silent())
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["coarse"]["hard"]["max"][0] /= 2
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    second = theory_report(workspace, [run], tmp_path / "other", Silent())
+    assert second.made
+    assert second.digest != first.digest
+    with pytest.raises(OutputExistsError):
+        theory_report(workspace, [run], tmp_path / "page", Silent())
 
 
 def test_figures_and_tables_lie_beside_it(made: Artefact) -> None:
