@@ -109,10 +109,17 @@ def asked_sweep(pairs: Sequence[str], vary: str, labels: Sequence[str], seeds: i
 
     Raises:
         SpecError: values that cannot be.
-        BadOptionError: nothing that can be varied, a label space that cannot be, no seed.
+        BadOptionError: nothing that can be varied, a label space that cannot be, no seed; an
+            option that gives what is varied already.
     """
     name, values = _varied(vary)
     table = settings(pairs)
+    if name in table:
+        problem = f"{name} is varied, and its one value {table[name]} would count for nothing"
+        raise BadOptionError("--set", problem, f"leave it out, or vary something else than {name}")
+    if name in OF_LABELS and labels:
+        problem = f"--vary {name} says under which label spaces to train"
+        raise BadOptionError("--labels", problem, "leave it out, or vary a parameter")
     points = []
     for value in values:
         where = f"--vary {name}={value}"
