@@ -130,7 +130,7 @@ def _record(scored: Scored, source: ShardSet, target: Target) -> dict[str, Any]:
             "probability": None if probability is None else probability[found.order[0]],
             "highest": names[found.highest],
             "tied": [names[i] for i in found.tied],
-            "words": in_words(rule, names, found),
+            "words": in_words(rule, names, found, by_labels="told" in scored.scores),
         },
         "features_alone": scored.plain,
         "ranking": rows,
@@ -163,8 +163,15 @@ def _row(scored: Scored, i: int, found: Sure, rank: int) -> dict[str, Any]:
     }
 
 
-def in_words(rule: Rule, names: Sequence[str], found: Sure) -> str:
-    """How sure the ranking is, in one or two sentences that claim no more than is known."""
+def in_words(rule: Rule, names: Sequence[str], found: Sure, *, by_labels: bool) -> str:
+    """How sure the ranking is, in one or two sentences that claim no more than is known.
+
+    Args:
+        rule: that ranks.
+        names: of the candidates.
+        found: how sure it is.
+        by_labels: whether some cut covers the target: equals are ranked by what labels tell.
+    """
     best, others = names[found.order[0]], [names[i] for i in found.tied[1:]]
     if rule == "told":
         equal = f", as much as {_listed(others)}" if others else ""
@@ -181,7 +188,8 @@ def in_words(rule: Rule, names: Sequence[str], found: Sure) -> str:
         return f"{highest}: every other cut lies behind it by more than its 95 % interval."
     tied = [names[i] for i in found.tied if i != found.highest]
     apart = "no other cut can" if len(others) + 1 == len(names) else f"{_listed(tied)} cannot"
-    return f"{highest}, but {apart} be told from it; of these {best} tells most by its labels."
+    most = f"; of these {best} tells most by its labels" if by_labels else ""
+    return f"{highest}, but {apart} be told from it{most}."
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -16,7 +16,14 @@ from typing import Any
 import numpy as np
 
 from granctl import __version__
-from granctl.errors import BadOptionError, GranctlError, LostInputError, NothingToJudgeError
+from granctl.errors import (
+    BadOptionError,
+    CoversNothingError,
+    GranctlError,
+    LostInputError,
+    NothingToJudgeError,
+    NothingToReadOutError,
+)
 from granctl.progress import Progress
 from granctl.provenance import digest
 from granctl.shards.index import ShardSet
@@ -82,7 +89,9 @@ def judge(
 
     Raises:
         BadOptionError: an option that cannot be used.
-        NothingToJudgeError: no panel of results has two cuts whose label maps are there.
+        NothingToJudgeError: no panel of results has two cuts whose label maps are there, or
+            nothing can be said of any of several targets.
+        CoversNothingError, NothingToReadOutError: nothing can be said of the only target.
         GranctlError: a result or another input is damaged, or a short run failed.
     """
     spec.check()
@@ -105,15 +114,26 @@ def judge(
     folder = out.absolute() if out else workspace.place("judgement", "judgement", identity)
 
     def make() -> dict[str, Any]:
-        panels = []
+        panels: list[dict[str, Any]] = []
+        left_out: list[str] = []
         for key, features in seen.items():
             same = [grid for grid in grids if grid.goal == key]
-            panels += _judged(workspace, same, maps, spec, features, progress)
+            try:
+                panels += _judged(workspace, same, maps, spec, features, progress)
+            except (CoversNothingError, NothingToReadOutError) as error:
+                if len(seen) == 1:
+                    raise
+                left_out.append(f"{same[0].panel.target}: {error}")
+        if not panels:
+            raise NothingToJudgeError(left_out)
         without = [p["without_own"] for p in panels if p["without_own"] is not None]
         regret = {"regret": mean_regret(panels), "regret_without_own": mean_regret(without)}
-        return {"panels": panels, **regret}
+        return {"panels": panels, "left_out": left_out, **regret}
 
-    return kept("judgement", folder, identity, asked, {}, make, progress)
+    found = kept("judgement", folder, identity, asked, {}, make, progress)
+    for reason in found.details["left_out"]:
+        progress.note(f"not judged by: {reason}")
+    return found
 
 
 def _grids(

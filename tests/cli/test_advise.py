@@ -124,11 +124,15 @@ def one_by_one(workspace: Workspace, cells: Sequence[Cell], *_: object) -> dict[
 
 
 def test_short_runs_rank_and_are_judged(
-    granctl: Callable, advise: Callable, made: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+    granctl: Callable,
+    advise: Callable,
+    made: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Runs of one epoch on 27 of the 36 images, found again by the next call; and a grid of them.
 
-    No held-out image is looked at by the advice.
+    No held-out image is looked at by the advice. Of two targets one shares no label with the cuts.
     """
     monkeypatch.setattr("granctl.study.adviseshort.run_cells", one_by_one)
     maps = [next((made["ws"] / "label-maps").glob(f"depth-{d}-*")) for d in (1, 3)]
@@ -176,6 +180,23 @@ def test_short_runs_rank_and_are_judged(
     assert alone.code == 2
     assert "there is no grid to judge by" in alone.err
     assert "has 1 of 1 cuts" in alone.err
+
+    for i, label in enumerate(("n09999998", "n09999999")):
+        for name in ("train/0", "train/1", "test/0"):
+            path = tmp_path / "images" / name.split("/")[0] / label / f"{name[-1]}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encoded(2000 + 10 * i + int(name[-1]) + 5 * (name[1] == "e")))
+    build = "shards", "build", "--source", tmp_path / "images", "--workspace", made["ws"]
+    others = granctl(*build, "--quiet").path
+    for run in runs:
+        asked = ["--target", others, "--method", "knn", "--k", 2, "--seed", run_seed(run)]
+        assert granctl("transfer", "--run", run, *asked, "--workspace", made["ws"]).code == 0
+    both = advise(*results, "--json")
+    assert both.code == 0, both.err
+    assert [p["target"] for p in both.json["panels"]] == [panel["target"]]
+    (reason,) = both.json["left_out"]
+    assert "lies at, above or below a class" in reason
+    assert f"not judged by: {reason}"[:40] in both.err
 
 
 def test_a_target_of_other_images(
