@@ -46,7 +46,7 @@ def costs_part(panels: Sequence[Panel]) -> Part | None:
     caption = (
         "Time in training, measured batch by batch; evaluation, encoding and waiting for a machine"
         " are not in it. Device-hours: hours times the processes that trained together; of"
-        " transfers those that train a network: heads on its features leave no record of their time."
+        " transfers those that train a network: heads on its features leave no record of time."
     )
     grid = Grid(name="costs", caption=caption, columns=_COLUMNS, rows=tuple(rows))
     return Part(html=section("costs", "What it cost", grid_html(grid, "Costs.")), grids=(grid,))

@@ -7,6 +7,7 @@ import json
 import math
 import re
 import shutil
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from granctl.study.aligned import alignment_part
 from granctl.study.difficulty import DifficultySpec
 from granctl.study.examples import examples_part
 from granctl.study.grid import grid_records
+from granctl.study.latex import escape_latex
 from granctl.study.linefigure import Axis, Dot, Line, LineFigure, Rule
 from granctl.study.lineprint import draw_lines
 from granctl.study.losscurves import losses_part
@@ -29,7 +31,7 @@ from granctl.study.report import report_of
 from granctl.study.results import load_results
 from granctl.study.spent import costs_part
 from granctl.study.summary import Panel, summarise
-from granctl.train.predictions import read_predictions
+from granctl.train.predictions import Kept, read_predictions
 from granctl.workspace import Artefact, Workspace
 
 
@@ -196,6 +198,11 @@ def test_latex_is_escaped(rich_report: Artefact) -> None:
             assert len({len(re.findall(r"(?<!\\)&", row)) for row in rows}) == 1
 
 
+def test_no_character_of_latex_is_a_command() -> None:
+    """Bars are dashes and quotes are curled in the old encoding of fonts, which is the default."""
+    assert escape_latex('a|b "c" 5 %') == r"a\textbar{}b ''c'' 5 \%"
+
+
 def test_results_on_different_images_share_some(rich: Workspace, tmp_path: Path) -> None:
     """Those that both sources were scored on are counted; none is said; scores have no per cent."""
     (panel,) = [p for p in summarise(load_results(rich)) if p.method == "finetune"]
@@ -213,6 +220,24 @@ def test_results_on_different_images_share_some(rich: Workspace, tmp_path: Path)
     scores = examples_part(rich, [replace(panel, method="fewshot")])
     assert scores is not None
     assert "90&nbsp;%" not in scores.html
+
+
+def test_classes_without_a_neighbour_are_no_fault(
+    rich: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their loss is infinite by nearest neighbours, under both sources of some images."""
+
+    def endless(path: Path) -> Kept:
+        kept = read_predictions(path)
+        loss = np.where(kept.answers.right, kept.answers.loss, np.inf).astype(np.float32)
+        return replace(kept, answers=replace(kept.answers, loss=loss))
+
+    monkeypatch.setattr("granctl.study.examples.read_predictions", endless)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        part = examples_part(rich, summarise(load_results(rich)))
+    assert part is not None
+    assert part.html.count("<li>") == 3
 
 
 def fewer(panel: Panel, rows: list[int], folder: Path, *, swapped: bool = False) -> Panel:
