@@ -202,3 +202,13 @@ def test_what_cannot_be_is_refused(
     assert done.code == 2
     assert words in done.err
     assert not (tmp_path / "ws").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["run", "--set", "kk=4"], ["sweep", "--vary", "k=2,40"], ["sweep", "--vary", "classes=2,3"]],
+)
+def test_the_page_that_lists_parameters_is_named(granctl: Any, arguments: list[str]) -> None:
+    """The other commands' page lists none of these."""
+    done = granctl("theory", *arguments)
+    assert "hint: mend the lines named above; docs/commands/theory.md lists" in done.err
