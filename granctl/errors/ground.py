@@ -16,13 +16,15 @@ class BadOptionError(UserError):
 
 
 class SpecError(UserError):
-    """A spec (TOML or options) has faults; all of them are listed, each with its place."""
+    """A spec (TOML or options) has faults; all of them are listed, each with its place.
 
-    def __init__(self, where: str, faults: Sequence[str]) -> None:
-        super().__init__(
-            f"{where}: {each_of(faults)}",
-            "mend the lines named above; docs/commands.md lists the keys",
-        )
+    `keys` says which page lists what there is.
+    """
+
+    def __init__(
+        self, where: str, faults: Sequence[str], keys: str = "docs/commands.md lists the keys"
+    ) -> None:
+        super().__init__(f"{where}: {each_of(faults)}", f"mend the lines named above; {keys}")
         self.faults = tuple(faults)
 
 

@@ -8,8 +8,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,22 @@ def advise(
         scored = score(workspace, source, target, candidates, known, spec, seen, progress)
         return _record(scored, source, target)
 
-    return kept("advice", folder, identity, asked, inputs, make, progress)
+    found = kept("advice", folder, identity, asked, inputs, make, progress)
+    paths = {c.labels.digest: str(c.path) for c in candidates}
+    return replace(found, details=_at_paths(found.details, source, paths))
+
+
+def _at_paths(
+    record: Mapping[str, Any], source: ShardSet, paths: Mapping[str, str]
+) -> dict[str, Any]:
+    """A record with the paths of today: one that is read again has those of the day it was made."""
+    best = record["best"]
+    return {
+        **record,
+        "source": {**record["source"], "path": source.where},
+        "best": {**best, "path": paths[best["digest"]]},
+        "ranking": [{**row, "path": paths[row["digest"]]} for row in record["ranking"]],
+    }
 
 
 def _record(scored: Scored, source: ShardSet, target: Target) -> dict[str, Any]:
@@ -115,7 +130,7 @@ def _record(scored: Scored, source: ShardSet, target: Target) -> dict[str, Any]:
             "probability": None if probability is None else probability[found.order[0]],
             "highest": names[found.highest],
             "tied": [names[i] for i in found.tied],
-            "words": in_words(rule, names, found),
+            "words": in_words(rule, names, found, by_labels="told" in scored.scores),
         },
         "features_alone": scored.plain,
         "ranking": rows,
@@ -148,8 +163,15 @@ def _row(scored: Scored, i: int, found: Sure, rank: int) -> dict[str, Any]:
     }
 
 
-def in_words(rule: Rule, names: Sequence[str], found: Sure) -> str:
-    """How sure the ranking is, in one or two sentences that claim no more than is known."""
+def in_words(rule: Rule, names: Sequence[str], found: Sure, *, by_labels: bool) -> str:
+    """How sure the ranking is, in one or two sentences that claim no more than is known.
+
+    Args:
+        rule: that ranks.
+        names: of the candidates.
+        found: how sure it is.
+        by_labels: whether some cut covers the target: equals are ranked by what labels tell.
+    """
     best, others = names[found.order[0]], [names[i] for i in found.tied[1:]]
     if rule == "told":
         equal = f", as much as {_listed(others)}" if others else ""
@@ -166,7 +188,8 @@ def in_words(rule: Rule, names: Sequence[str], found: Sure) -> str:
         return f"{highest}: every other cut lies behind it by more than its 95 % interval."
     tied = [names[i] for i in found.tied if i != found.highest]
     apart = "no other cut can" if len(others) + 1 == len(names) else f"{_listed(tied)} cannot"
-    return f"{highest}, but {apart} be told from it; of these {best} tells most by its labels."
+    most = f"; of these {best} tells most by its labels" if by_labels else ""
+    return f"{highest}, but {apart} be told from it{most}."
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -16,7 +16,14 @@ from typing import Any
 import numpy as np
 
 from granctl import __version__
-from granctl.errors import BadOptionError, GranctlError, LostInputError, NothingToJudgeError
+from granctl.errors import (
+    BadOptionError,
+    CoversNothingError,
+    GranctlError,
+    LostInputError,
+    NothingToJudgeError,
+    NothingToReadOutError,
+)
 from granctl.progress import Progress
 from granctl.provenance import digest
 from granctl.shards.index import ShardSet
@@ -26,6 +33,7 @@ from granctl.study.advisefeatures import Seen, seen_by_network
 from granctl.study.adviserecord import SCHEMA, kept
 from granctl.study.adviseregret import Table, judged, mean_regret
 from granctl.study.advisescore import AdviseSpec, Scored, counted, score
+from granctl.study.cuts import open_taxonomy
 from granctl.study.reproduce import target_of
 from granctl.study.results import load_results
 from granctl.study.summary import PUBLIC, Panel, Point, summarise
@@ -56,6 +64,11 @@ class Grid:
         """Panels that share it are scored at once."""
         return self.source.digest, self.target.shards.digest, self.target.labels.digest
 
+    def record(self) -> dict[str, Any]:
+        """Which label maps of the panel were found, by digest: a list a cut."""
+        maps = [list(some) for some in self.digests]
+        return {"target": self.panel.target, "method": self.panel.method, "label_maps": maps}
+
 
 def judge(
     workspace: Workspace,
@@ -76,7 +89,9 @@ def judge(
 
     Raises:
         BadOptionError: an option that cannot be used.
-        NothingToJudgeError: no panel of results has two cuts whose label maps are there.
+        NothingToJudgeError: no panel of results has two cuts whose label maps are there, or
+            nothing can be said of any of several targets.
+        CoversNothingError, NothingToReadOutError: nothing can be said of the only target.
         GranctlError: a result or another input is damaged, or a short run failed.
     """
     spec.check()
@@ -91,21 +106,34 @@ def judge(
     seen = {key: seen_by_network(g.source, g.target, *files) for key, g in goals.items()}
     asked = {
         "results": sorted(str(r["digest"]) for r in results),
+        "taxonomy": open_taxonomy(spec.taxonomy).digest,
         "goals": [{"goal": list(key), **spec.record(found)} for key, found in seen.items()],
+        "grids": [grid.record() for grid in grids],
     }
     identity = digest({"kind": "judgement", "schema": SCHEMA, "version": __version__, **asked})
     folder = out.absolute() if out else workspace.place("judgement", "judgement", identity)
 
     def make() -> dict[str, Any]:
-        panels = []
+        panels: list[dict[str, Any]] = []
+        left_out: list[str] = []
         for key, features in seen.items():
             same = [grid for grid in grids if grid.goal == key]
-            panels += _judged(workspace, same, maps, spec, features, progress)
+            try:
+                panels += _judged(workspace, same, maps, spec, features, progress)
+            except (CoversNothingError, NothingToReadOutError) as error:
+                if len(seen) == 1:
+                    raise
+                left_out.append(f"{same[0].panel.target}: {error}")
+        if not panels:
+            raise NothingToJudgeError(left_out)
         without = [p["without_own"] for p in panels if p["without_own"] is not None]
         regret = {"regret": mean_regret(panels), "regret_without_own": mean_regret(without)}
-        return {"panels": panels, **regret}
+        return {"panels": panels, "left_out": left_out, **regret}
 
-    return kept("judgement", folder, identity, asked, {}, make, progress)
+    found = kept("judgement", folder, identity, asked, {}, make, progress)
+    for reason in found.details["left_out"]:
+        progress.note(f"not judged by: {reason}")
+    return found
 
 
 def _grids(

@@ -30,6 +30,8 @@ Matrix = NDArray[np.float64]
 Ints = NDArray[np.int64]
 PENALTIES = 10.0 ** np.arange(-5, 3.5, 0.5)
 """That are tried, in units of the mean eigenvalue of X^T X."""
+METHOD = 2
+"""Grows when the same arguments give other scores; part of the advice's identity."""
 SOURCE_SHARE = 0.75
 """Of the source's images, in each draw, that play the pretraining where the target has the same."""
 _TINY = float(np.finfo(np.float64).tiny)
@@ -194,15 +196,18 @@ class Probed:
     plain: Matrix
     """Shape (draws,): with the features as they are."""
     ratio: float
-    """Scored images over those that teach, for intervals over repeated divisions."""
+    """Scored images over those that teach (and pretrain, where the target is of the same images),
+    for intervals over repeated divisions; at most 1."""
 
 
 def probe(data: ProbeData, *, per_class: int, draws: int, seed: int, progress: Progress) -> Probed:
     """Top-1 on the target after each candidate.
 
+    Of a large target as many images are scored, by chance, as teach.
+
     Args:
         data: features and classes.
-        per_class: labelled target images a class that teach, at most; half of a class is scored.
+        per_class: labelled target images a class that teach, at most half of a class.
         draws: times that the images are divided anew; all candidates share each division.
         seed: of the divisions.
         progress: told each draw.
@@ -221,7 +226,10 @@ def probe(data: ProbeData, *, per_class: int, draws: int, seed: int, progress: P
             shuffled, cut = rng.permutation(total), round(SOURCE_SHARE * total)
             pretrains, asked = np.sort(shuffled[:cut]), np.sort(shuffled[cut:])
         teaches, scored = divided(data.classes, asked, per_class, rng)
-        ratios.append(len(scored) / (len(teaches) + (data.target is None) * len(pretrains)))
+        taught = len(teaches) + (data.target is None) * len(pretrains)
+        if len(scored) > taught:  # `sure` takes ratios far above 1 for no knowledge at all
+            scored = np.sort(rng.choice(scored, taught, replace=False))
+        ratios.append(len(scored) / taught)
         reader = Reader(target=target, classes=data.classes, teaches=teaches, scored=scored)
         plain[draw] = reader.top1(np.eye(target.shape[1]))
         spaces: dict[bytes, Space] = {}

@@ -17,7 +17,7 @@ from granctl.shards.index import ShardSet
 from granctl.study.advisecandidates import Candidate
 from granctl.study.adviseevidence import TRAIN, Evidence, evidence
 from granctl.study.advisefeatures import Seen
-from granctl.study.adviseprobe import ProbeData, probe
+from granctl.study.adviseprobe import METHOD, ProbeData, probe
 from granctl.study.adviseshort import ShortData, ShortSpec, short_runs
 from granctl.study.advisesure import Sure, sure
 from granctl.study.cuts import open_taxonomy
@@ -79,7 +79,8 @@ class AdviseSpec:
 
     def record(self, seen: Seen | None) -> dict[str, Any]:
         """What the scores depend on beside source, target and candidates, as JSON types."""
-        probing = {"per_class": self.per_class, "draws": self.draws, "seed": self.seed}
+        probing = {"method": METHOD, "per_class": self.per_class, "draws": self.draws}
+        probing["seed"] = self.seed
         short = None
         if self.short is not None:
             table = {

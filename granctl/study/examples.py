@@ -54,11 +54,14 @@ class _Pair:
         fine, coarse = self.fine.answers.right, self.coarse.answers.right
         return fine[self.of_fine], coarse[self.of_coarse]
 
-    @property
-    def gap(self) -> NDArray[np.float32]:
-        """Loss of the coarsest less that of the finest, nats."""
+    def gap(self, which: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Loss of the coarsest less that of the finest, nats.
+
+        Args:
+            which: images that the finest is right on: of others both losses may be infinite.
+        """
         fine, coarse = self.fine.answers.loss, self.coarse.answers.loss
-        found: NDArray[np.float32] = coarse[self.of_coarse] - fine[self.of_fine]
+        found: NDArray[np.float32] = coarse[self.of_coarse[which]] - fine[self.of_fine[which]]
         return found
 
 
@@ -147,7 +150,7 @@ def _chosen(pairs: Sequence[_Pair], *, probabilities: bool) -> list[_Example]:
     first = pairs[0]
     steady = np.sum([p.right[0] & ~p.right[1] for p in pairs], axis=0)
     only = np.flatnonzero(first.right[0] & ~first.right[1])
-    order = only[np.lexsort((-first.gap[only], -steady[only]))]
+    order = only[np.lexsort((-first.gap(only), -steady[only]))]
     answers = first.fine.answers
     true = answers.classes[answers.offsets[:-1]][first.of_fine]
     turn: dict[int, int] = defaultdict(int)

@@ -11,6 +11,8 @@ _ESCAPES = {
     "^": r"\textasciicircum{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': "''",
     "–": "--",
     "—": "---",
     "−": "$-$",

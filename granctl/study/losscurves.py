@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,17 +52,22 @@ def losses_part(panels: Sequence[Panel]) -> Part | None:
         figures.append(figure)
         told = figure_html(figure, _caption(setting))
         opened = len(figures) <= _MOST_OPEN
-        html.append(told if opened else folded(f"<b>{setting[0]}, {setting[1]:,} images</b>", told))
+        html.append(told if opened else folded(f"<b>{_named(setting)}</b>", told))
     if not figures:
         return None
     body = section("losses", "Training curves", "\n".join(html))
     return Part(html=body, figures=tuple(figures))
 
 
-def _caption(setting: Setting) -> str:
+def _named(setting: Setting) -> str:
+    """HTML."""
     recipe, images = setting
+    return f"{escape(recipe)}, {images:,} images"
+
+
+def _caption(setting: Setting) -> str:
     return (
-        f"<b>{recipe}, {images:,} images.</b> Training loss over steps, the mean over seeds; thin"
+        f"<b>{_named(setting)}.</b> Training loss over steps, the mean over seeds; thin"
         " lines are single runs. Losses over other numbers of classes are not comparable in height:"
         " look at whether they have come to rest."
     )

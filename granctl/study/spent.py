@@ -25,6 +25,8 @@ _COLUMNS = (
     Column(title="Device-hours, all transfers", name="transfer_device_hours"),
     Column(title="Computed on", name="computed", text=True),
 )
+_TRAINS = ("finetune", "scratch")
+"""Methods that train a network, and write its time."""
 
 
 def costs_part(panels: Sequence[Panel]) -> Part | None:
@@ -35,7 +37,7 @@ def costs_part(panels: Sequence[Panel]) -> Part | None:
         source = result.get("source") or {}
         groups[source.get("cut", TARGET_ALONE), str(source.get("recipe") or "")].append(result)
     logs = {key: _logs(results) for key, results in groups.items()}
-    if not any(runs or transfers for runs, transfers in logs.values()):
+    if not any(log for both in logs.values() for some in both for log in some):
         return None
     rows = [
         _row(cut, recipe, groups[cut, recipe], *logs[cut, recipe])
@@ -43,7 +45,8 @@ def costs_part(panels: Sequence[Panel]) -> Part | None:
     ]
     caption = (
         "Time in training, measured batch by batch; evaluation, encoding and waiting for a machine"
-        " are not in it. Device-hours: hours times the processes that trained together."
+        " are not in it. Device-hours: hours times the processes that trained together; of"
+        " transfers those that train a network: heads on its features leave no record of time."
     )
     grid = Grid(name="costs", caption=caption, columns=_COLUMNS, rows=tuple(rows))
     return Part(html=section("costs", "What it cost", grid_html(grid, "Costs.")), grids=(grid,))
@@ -54,25 +57,29 @@ def _order(results: Sequence[Result]) -> tuple[float, str]:
     return source.get("classes_present") or float("inf"), source.get("cut", TARGET_ALONE)
 
 
-def _logs(results: Sequence[Result]) -> tuple[list[RunLog], list[RunLog]]:
-    """Of each pretraining once, and of each transfer that trains."""
-    runs = {
-        r["source"]["run_digest"]: r for r in results if (r.get("source") or {}).get("run_digest")
-    }
-    pretrained = [log for r in runs.values() if (log := run_log(r)) is not None]
-    return pretrained, [log for r in results if (log := transfer_log(r)) is not None]
+def _logs(results: Sequence[Result]) -> tuple[list[RunLog | None], list[RunLog | None]]:
+    """Of each pretraining once, and of each transfer that trains a network; None: left none."""
+    runs = _runs(results).values()
+    return [run_log(r) for r in runs], [transfer_log(r) for r in results if r["method"] in _TRAINS]
+
+
+def _runs(results: Sequence[Result]) -> dict[str, Result]:
+    """A result of each pretraining, by its digest."""
+    pretrained = [r for r in results if (r.get("source") or {}).get("run_digest")]
+    return {r["source"]["run_digest"]: r for r in pretrained}
 
 
 def _row(
     cut: str,
     recipe: str,
     results: Sequence[Result],
-    runs: Sequence[RunLog],
-    transfers: Sequence[RunLog],
+    pretrained: Sequence[RunLog | None],
+    transfers: Sequence[RunLog | None],
 ) -> tuple[Cell, ...]:
-    known = {r["source"].get("run_digest") for r in results if r.get("source")} - {None}
+    runs = [log for log in pretrained if log is not None]
     seconds = [log.seconds for log in runs if log.seconds is not None]
-    images = {r["source"].get("images_seen") for r in results if r.get("source")} - {None}
+    seen = [r["source"].get("images_seen") for r in _runs(results).values()]
+    images = [num for num in seen if num is not None]
     on = dict.fromkeys(
         str(text)
         for text in (
@@ -84,18 +91,22 @@ def _row(
     return (
         word(cut),
         word(recipe or NONE),
-        number(len(known)),
+        number(len(pretrained)),
         number(fmean(images) if images else None),
         number(fmean(log.steps for log in runs) if runs else None),
         number(fmean(seconds) if seconds else None, "{:,.1f}"),
-        number(_device_hours(runs), "{:,.3f}"),
+        number(_device_hours(pretrained), "{:,.3f}"),
         number(len(results)),
         number(_device_hours(transfers), "{:,.3f}"),
         word("; ".join(on)),
     )
 
 
-def _device_hours(logs: Sequence[RunLog]) -> float | None:
+def _device_hours(logs: Sequence[RunLog | None]) -> float | None:
     """Summed; None where there is none, or one without time: the sum would be too small."""
-    spent = [log.seconds * log.processes / 3600 for log in logs if log.seconds is not None]
+    spent = [
+        log.seconds * log.processes / 3600
+        for log in logs
+        if log is not None and log.seconds is not None
+    ]
     return sum(spent) if spent and len(spent) == len(logs) else None

@@ -22,6 +22,7 @@ OF_LABELS = ("classes", "labels")
 """What else can be varied: the label space itself, by its number of classes or by its word."""
 VARIED = "varied"
 """The key of the label space that is varied, in the points of a sweep."""
+_KEYS = "docs/commands/theory.md lists parameters and label spaces"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,10 +110,17 @@ def asked_sweep(pairs: Sequence[str], vary: str, labels: Sequence[str], seeds: i
 
     Raises:
         SpecError: values that cannot be.
-        BadOptionError: nothing that can be varied, a label space that cannot be, no seed.
+        BadOptionError: nothing that can be varied, a label space that cannot be, no seed; an
+            option that gives what is varied already.
     """
     name, values = _varied(vary)
     table = settings(pairs)
+    if name in table:
+        problem = f"{name} is varied, and its one value {table[name]} would count for nothing"
+        raise BadOptionError("--set", problem, f"leave it out, or vary something else than {name}")
+    if name in OF_LABELS and labels:
+        problem = f"--vary {name} says under which label spaces to train"
+        raise BadOptionError("--labels", problem, "leave it out, or vary a parameter")
     points = []
     for value in values:
         where = f"--vary {name}={value}"
@@ -148,11 +156,14 @@ def _varied(vary: str) -> tuple[str, list[Any]]:
 
 
 def _point(table: dict[str, Any], labels: Sequence[str], where: str) -> Point:
-    setting = parse(Setting, table, where)
+    try:
+        setting = parse(Setting, table, where)
+    except SpecError as error:
+        raise SpecError(where, error.faults, _KEYS) from None
     found = [label_space(word, setting) for word in dict.fromkeys(labels)]
     if faults := [told for told in found if isinstance(told, str)]:
         if where.startswith("--vary"):
-            raise SpecError(where, faults)
+            raise SpecError(where, faults, _KEYS)
         raise BadOptionError("--labels", faults[0], "docs/commands/theory.md lists what there is")
     spaces = {space.word: space for space in found if isinstance(space, LabelSpace)}
     return Point(value=None, setting=setting, spaces=spaces)

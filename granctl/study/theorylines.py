@@ -49,8 +49,11 @@ def contrast_figure(made: Made, name: str) -> LineFigure:
     )
 
 
-def time_figure(made: Made, name: str) -> LineFigure:
-    """The response ratio over the steps: means over seeds, each seed pale, 1/k as a rule."""
+def time_figure(made: Made, name: str) -> LineFigure | None:
+    """The response ratio over the steps: means over seeds, each seed pale, 1/k as a rule.
+
+    None where no network answers to any feature: there is no ratio to draw.
+    """
     lines: list[Line] = []
     for colour, (key, of) in enumerate(label_spaces(made.details).items()):
         histories = [
@@ -60,13 +63,16 @@ def time_figure(made: Made, name: str) -> LineFigure:
             each = [_over_steps([history]) for history in histories]
             lines += [_line(f"{key}, a seed", dots, colour, 0, thin=True) for dots in each]
         lines.append(_line(key, _over_steps(histories), colour, colour, marks="last"))
+    drawn = tuple(line for line in lines if line.dots)
+    if not drawn:
+        return None
     k = setting_of(made.details).k
     return LineFigure(
         name=name,
         title="Response to subclass features over response to common ones, while training",
         x=Axis(title="steps of training", log=True),
         y=Axis(title="response ratio", log=True),
-        lines=tuple(line for line in lines if line.dots),
+        lines=drawn,
         rules=(Rule(name=f"1/k = {1 / k:.3g}", y=1 / k),),
     )
 
@@ -148,8 +154,8 @@ def _marks(made: Made, top: float) -> list[Line]:
     if made.vary == "alpha_dagger" and setting.s_dagger and "coarse" in _keys(made):
         found = [of["response_ratio"] for _, of in _along(made, "coarse")]
         ratio = mean_of([r for ratios in found for r in ratios])
-        if ratio is not None:
-            x = ratio.mean * setting.s / setting.s_dagger
+        x = 0.0 if ratio is None else ratio.mean * setting.s / setting.s_dagger
+        if x > 0:  # a logarithmic axis has no place for others
             return [_upright("coarse ratio x s / s_dagger", x, top)]
     return []
 

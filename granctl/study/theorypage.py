@@ -44,9 +44,12 @@ def theory_report(
         OutputNotWritableError: it cannot be written.
     """
     found = load_made(workspace, paths)
+    parts = parts_of(found)
     digests = [made.digest for made in found]
     spec = {"kind": "theory-report", "schema": SCHEMA, "version": __version__, "made": digests}
     spec["look"] = digest(look())
+    spec["parts"] = [digest(part.html) for part in parts]
+    spec["rows"] = digest([records(made.details) for made in found])
     identity = digest(spec)
     folder = out.absolute() if out else workspace.place("theory-report", "theory", identity)
     details: dict[str, Any] = {
@@ -57,14 +60,15 @@ def theory_report(
     }
     if made := folder_state(folder, identity) != "whole":
         begin_folder(folder, identity, spec, {f"made-{i}": d for i, d in enumerate(digests)})
-        _write(folder, identity, found, progress)
+        _write(folder, identity, found, parts, progress)
         head = {"kind": "theory-report", "schema": SCHEMA, "digest": identity}
         finish_folder(folder, {**head, **details})
     return Artefact(kind="theory-report", path=folder, digest=identity, made=made, details=details)
 
 
-def _write(folder: Path, identity: str, found: Sequence[Made], progress: Progress) -> None:
-    parts = parts_of(found)
+def _write(
+    folder: Path, identity: str, found: Sequence[Made], parts: Sequence[Part], progress: Progress
+) -> None:
     progress.start("report", len(parts) + 1, "parts")
     for part in parts:
         write_parts(folder, [part])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from statistics import fmean
 from typing import Any
 
 from granctl.study.answer import count, per_cent
 from granctl.study.grid import Cell, Column, Grid, grid_html, number, word
 from granctl.study.linefigure import LineFigure, figure_html
-from granctl.study.summary import Estimate
+from granctl.study.summary import estimate
 from granctl.study.theoryasked import changed
 from granctl.study.theorylines import (
     FEW,
@@ -49,19 +50,16 @@ def _run_part(index: int, made: Made) -> Part:
     name = f"run-{index}"
     contrast, time = contrast_figure(made, f"{name}-errors"), time_figure(made, f"{name}-ratio")
     grid = _grid(made, f"{name}-table", "Every label space of this run.")
-    body = [
-        '<div class="beside">',
-        figure_html(contrast, f"<b>Errors by read-out.</b> {_BARS}", small=True),
-        figure_html(time, f"<b>Ratio over time.</b> {_OVER_TIME}", small=True),
-        "</div>",
-        grid_html(grid),
-        _origin(made),
-    ]
+    drawn = [figure_html(contrast, f"<b>Errors by read-out.</b> {_BARS}", small=True)]
+    if time is not None:
+        drawn.append(figure_html(time, f"<b>Ratio over time.</b> {_OVER_TIME}", small=True))
+    body = ['<div class="beside">', *drawn, "</div>", grid_html(grid), _origin(made)]
     finding = f"{escape(_setting_words(made))}{' '.join(_contrast(made))}"
     is_contrast = set(label_spaces(made.details)) == {"coarse", "fine"}
     title = "The contrast" if is_contrast else "A run under other labels"
     html = section(name, title, "\n".join(body), finding)
-    return Part(html=html, figures=(contrast, time), grids=(grid,))
+    figures = (contrast,) if time is None else (contrast, time)
+    return Part(html=html, figures=figures, grids=(grid,))
 
 
 _OVER_TIME = (
@@ -133,39 +131,44 @@ def _finding(made: Made) -> str:
             for p in made.points
             if (found := mean_of(p["coarse"]["response_ratio"])) is not None
         ]
-        return (
-            f"Under coarse labels k times the ratio of responses lies between {min(products):.2f}"
-            f" and {max(products):.2f}."
-        )
+        if products:
+            return (
+                "Under coarse labels k times the ratio of responses lies between"
+                f" {min(products):.2f} and {max(products):.2f}."
+            )
     key = keys[0]
-    errors = [(p["value"], _hard(made, i, key)) for i, p in enumerate(made.points)]
-    best = min(errors, key=lambda pair: pair[1].mean)
-    worst = max(errors, key=lambda pair: pair[1].mean)
-    head = "The" if key == "varied" else f"Under {key} labels the"
-    if _overlap(best[1], worst[1]):
-        return (
-            f"{head} hard error (max read-out) stays between {per_cent(best[1].mean)} and"
-            f" {per_cent(worst[1].mean)}, whose intervals overlap."
-        )
-    text = (
-        f"{head} hard error (max read-out) is lowest at {made.vary} = {best[0]},"
-        f" {per_cent(best[1].mean)}, and highest at {worst[0]}, {per_cent(worst[1].mean)}."
-    )
+    text = ("The" if key == "varied" else f"Under {key} labels the") + " hard error (max read-out)"
+    text += extremes(made, [label_spaces(p)[key]["hard"]["max"] for p in made.points])
     if made.vary == "classes":
         true = setting_of(made.points[0]).num_subclasses
         text += f" There are {count(true, 'true subclass')}."
     return text
 
 
-def _overlap(lower: Estimate, upper: Estimate) -> bool:
-    """Whether the intervals of two means meet; with one seed nothing is known."""
-    return lower.high is None or upper.low is None or lower.high >= upper.low
+def extremes(made: Made, errors: Sequence[Sequence[float]]) -> str:
+    """Where an error is lowest and highest, and whether that can be told from chance.
 
+    Seeds share features, samples and order between the points, so their differences are tested.
 
-def _hard(made: Made, index: int, key: str) -> Estimate:
-    found = mean_of(label_spaces(made.points[index])[key]["hard"]["max"])
-    assert found is not None
-    return found
+    Args:
+        made: a sweep.
+        errors: fractions, a list a point over the seeds.
+    """
+    means = [fmean(some) for some in errors]
+    low, high = means.index(min(means)), means.index(max(means))
+    if means[low] == means[high]:
+        return f" is {per_cent(means[low])} at every value of {made.vary}."
+    named = [
+        f"{per_cent(means[i])} at {made.vary} = {made.points[i]['value']}" for i in (low, high)
+    ]
+    told = f" lies between {named[0]} and {named[1]}"
+    gap = estimate([b - a for a, b in zip(errors[low], errors[high], strict=True)])
+    if gap.low is None or gap.high is None:
+        return f"{told} (one seed)."
+    if not gap.excludes_zero:
+        return f"{told}: the 95 % interval of their difference, paired by seed, holds zero."
+    ends = f"95 % interval {100 * gap.low:.1f} to {100 * gap.high:.1f}, paired by seed"
+    return f"{told}: {100 * gap.mean:.1f} points apart ({ends})."
 
 
 def _grid(made: Made, name: str, caption: str) -> Grid:

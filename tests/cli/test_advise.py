@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -74,6 +75,29 @@ def test_the_best_label_map_is_printed(advise: Callable, made: dict[str, Path]) 
     assert again["sure"]["probability"] is None
 
 
+def test_advice_read_again_has_the_paths_of_today(
+    advise: Callable, made: dict[str, Path], tmp_path: Path
+) -> None:
+    """Label maps that were moved since it was made are found where they are."""
+    before, after = tmp_path / "before", tmp_path / "after"
+    before.mkdir()
+    for depth in (1, 2):
+        path = next((made["ws"] / "label-maps").glob(f"depth-{depth}-*"))
+        shutil.copy(path, before / f"{depth}{path.suffix}")
+    shards = made["shards"], made["shards"], "--json"
+
+    def asked(folder: Path) -> dict:
+        cuts = [word for path in sorted(folder.iterdir()) for word in ("--cut", path)]
+        return advise(*shards, *cuts).json
+
+    first = asked(before)
+    os.rename(before, after)
+    again = asked(after)
+    assert (first["made"], again["made"]) == (True, False)
+    assert Path(again["best"]["path"]).parent == after
+    assert {Path(row["path"]).parent for row in again["ranking"]} == {after}
+
+
 def test_a_probe_says_how_sure_it_is(advise: Callable, made: dict[str, Path]) -> None:
     """Probabilities add up, the first is tied with itself, and features of noise tell nothing."""
     where = made["shards"], made["shards"], "--features", made["features"]
@@ -100,11 +124,15 @@ def one_by_one(workspace: Workspace, cells: Sequence[Cell], *_: object) -> dict[
 
 
 def test_short_runs_rank_and_are_judged(
-    granctl: Callable, advise: Callable, made: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+    granctl: Callable,
+    advise: Callable,
+    made: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Runs of one epoch on 27 of the 36 images, found again by the next call; and a grid of them.
 
-    No held-out image is looked at by the advice.
+    No held-out image is looked at by the advice. Of two targets one shares no label with the cuts.
     """
     monkeypatch.setattr("granctl.study.adviseshort.run_cells", one_by_one)
     maps = [next((made["ws"] / "label-maps").glob(f"depth-{d}-*")) for d in (1, 3)]
@@ -140,12 +168,35 @@ def test_short_runs_rank_and_are_judged(
     assert set(judged["regret"]) == {"told", "probe", "leaf", "own", "any"}
     assert json.loads(Path(judged["path"], "judgement.json").read_text())["panels"] == [panel]
 
+    digests = {LabelMap.read(path).digest for path in maps}
+    assert {d for (d,) in judged["asked"]["grids"][0]["label_maps"]} == digests
+    space = "--features", made["features"], "--workspace", made["ws"], "--json"
+    other = granctl("advise", *results, *space).json  # under WordNet
+    assert other["digest"] != judged["digest"]
+
     every = sorted((made["ws"] / "results").glob("*/result.json"))
     one = [path for path in every if json.loads(path.read_text())["source"]["cut"] == "depth-1"]
     alone = advise(*[word for path in one for word in ("--judge", path)])
     assert alone.code == 2
     assert "there is no grid to judge by" in alone.err
     assert "has 1 of 1 cuts" in alone.err
+
+    for i, label in enumerate(("n09999998", "n09999999")):
+        for name in ("train/0", "train/1", "test/0"):
+            path = tmp_path / "images" / name.split("/")[0] / label / f"{name[-1]}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encoded(2000 + 10 * i + int(name[-1]) + 5 * (name[1] == "e")))
+    build = "shards", "build", "--source", tmp_path / "images", "--workspace", made["ws"]
+    others = granctl(*build, "--quiet").path
+    for run in runs:
+        asked = ["--target", others, "--method", "knn", "--k", 2, "--seed", run_seed(run)]
+        assert granctl("transfer", "--run", run, *asked, "--workspace", made["ws"]).code == 0
+    both = advise(*results, "--json")
+    assert both.code == 0, both.err
+    assert [p["target"] for p in both.json["panels"]] == [panel["target"]]
+    (reason,) = both.json["left_out"]
+    assert "lies at, above or below a class" in reason
+    assert f"not judged by: {reason}"[:40] in both.err
 
 
 def test_a_target_of_other_images(

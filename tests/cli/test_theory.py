@@ -185,6 +185,11 @@ def test_unmet_conditions_are_warned_of(granctl: Any) -> None:
         (["sweep", "--vary", "alpha_daggr=1"], "known: alpha_dagger"),
         (["sweep", "--vary", "k=2,2"], "2 stands twice"),
         (["sweep", "--vary", "k=2,40"], "--vary k=40: 1 fault"),
+        (["sweep", "--vary", "k=2,4", "--set", "k=8"], "--set: k is varied, and its one value 8"),
+        (
+            ["sweep", "--vary", "classes=2,4", "--labels", "misaligned:4"],
+            "--labels: --vary classes",
+        ),
         (["sweep", "--vary", "classes=2,3"], "--vary classes=3: 1 fault"),
         (["sweep", "--vary", "labels=coarse,none"], "'none' is no label space"),
     ],
@@ -197,3 +202,13 @@ def test_what_cannot_be_is_refused(
     assert done.code == 2
     assert words in done.err
     assert not (tmp_path / "ws").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["run", "--set", "kk=4"], ["sweep", "--vary", "k=2,40"], ["sweep", "--vary", "classes=2,3"]],
+)
+def test_the_page_that_lists_parameters_is_named(granctl: Any, arguments: list[str]) -> None:
+    """The other commands' page lists none of these."""
+    done = granctl("theory", *arguments)
+    assert "hint: mend the lines named above; docs/commands/theory.md lists" in done.err

@@ -103,13 +103,16 @@ def test_own_classes_help_and_noise_does_not(planted: tuple[np.ndarray, np.ndarr
 
 
 def test_other_images_may_be_the_target(planted: tuple[np.ndarray, np.ndarray]) -> None:
-    """All of the source's images pretrain; target images without a class are left out."""
+    """All of the source's images pretrain; target images without a class are left out.
+
+    As many are scored as teach: with all 480 the variance over draws would count 24 times.
+    """
     rows, truth = planted
     target = np.where(np.arange(600) < 500, truth[600:], -1)
     candidates = [classes_of(truth[:600], 4), classes_of(truth[:600] % 2, 2)]
     data = ProbeData(source=rows[:600], candidates=candidates, target=rows[600:], classes=target)
     found = probe(data, per_class=5, draws=3, seed=0, progress=Silent())
-    assert found.ratio == pytest.approx(480 / 20)
+    assert found.ratio == 1
     assert found.scores[:, 0].mean() > found.scores[:, 1].mean()
 
 

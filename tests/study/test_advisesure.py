@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from made_up_study import u_curve
 
+from granctl.study.advise import in_words
 from granctl.study.adviseregret import Table, judged, kendall, mean_regret, spearman
 from granctl.study.advisesure import sure
 from granctl.study.summary import summarise, t_quantile
@@ -59,6 +60,15 @@ def test_what_cannot_be_told_apart_is_ranked_by_another_score() -> None:
     assert found.order == (1, 0, 2)
     assert found.tied == (1, 0)
     assert sure(scores, [2, 3, 4], 0.0).order == (0, 1, 2)
+
+
+def test_words_claim_nothing_of_labels_that_do_not_meet() -> None:
+    """Where no cut covers the target, equals stand by their means, not by what labels tell."""
+    found = sure(np.array([[0.80, 0.81], [0.84, 0.82], [0.82, 0.82]]), [2, 3], 0.0)
+    told = in_words("probe", ["x", "y"], found, by_labels=True)
+    assert told.endswith("told from it; of these x tells most by its labels.")
+    bare = in_words("probe", ["x", "y"], found, by_labels=False)
+    assert bare.endswith("told from it.")
 
 
 def test_what_is_counted_once_has_no_probability() -> None:

@@ -30,7 +30,7 @@ def test_people_see_per_cent_and_programs_read_fractions() -> None:
     assert "| a\\|b_<i> | 12.35 |" in files["made-up.md"]
     assert "| [c] | – |" in files["made-up.md"]
     tex = files["made-up.tex"]
-    assert r"a|b\_\textless{}i\textgreater{} & 12.35 \\" in tex
+    assert r"a\textbar{}b\_\textless{}i\textgreater{} & 12.35 \\" in tex
     assert r"{}[c] & -- \\" in tex
     assert r"\begin{tabular}{lr}" in tex
     assert r"Source & Top-1, \% \\" in tex

@@ -7,6 +7,7 @@ import json
 import math
 import re
 import shutil
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,15 @@ from granctl.study.aligned import alignment_part
 from granctl.study.difficulty import DifficultySpec
 from granctl.study.examples import examples_part
 from granctl.study.grid import grid_records
+from granctl.study.latex import escape_latex
 from granctl.study.linefigure import Axis, Dot, Line, LineFigure, Rule
 from granctl.study.lineprint import draw_lines
+from granctl.study.losscurves import losses_part
 from granctl.study.report import report_of
 from granctl.study.results import load_results
+from granctl.study.spent import costs_part
 from granctl.study.summary import Panel, summarise
-from granctl.train.predictions import read_predictions
+from granctl.train.predictions import Kept, read_predictions
 from granctl.workspace import Artefact, Workspace
 
 
@@ -107,12 +111,51 @@ def test_costs_are_the_measured_ones(rich_report: Artefact) -> None:
     assert "cuda, bfloat16" in row["computed"]
 
 
+def test_a_sum_of_costs_is_missing_where_one_record_is(tmp_path: Path) -> None:
+    """A run whose metrics are gone costs something all the same; images are a mean over runs."""
+    folder = tmp_path / "results"
+    for seed in (0, 1, 2):
+        record = fake_result(cut="depth-1", method="depth", classes=2, how="finetune", seed=seed)
+        run = tmp_path / f"run-{seed}"
+        source = {**record["source"], "images_seen": (100, 100, 400)[seed]}
+        path = write_result(folder, {**record, "source": source, "run": str(run)})
+        if seed:
+            write_run_log(run, seed)
+            write_run_log(path.parent, seed)
+    results = load_results([folder])
+
+    def row(chosen: list[Any]) -> dict[str, Any]:
+        part = costs_part(summarise(chosen))
+        assert part is not None
+        (found,) = grid_records(part.grids[0])
+        return found
+
+    found = row(results)
+    assert (found["runs"], found["images_seen"]) == (3, 200)
+    assert found["device_hours"] is None
+    assert found["transfer_device_hours"] is None
+    whole = row([r for r in results if r["seed"]])
+    assert whole["device_hours"] == pytest.approx(2 * 40 / 3600)
+    assert whole["transfer_device_hours"] == pytest.approx(2 * 40 / 3600)
+
+
 def test_losses_are_a_mean_and_thin_seeds(rich_report: Artefact) -> None:
     """Each cut has two thin lines and their mean, half a nat above seed 0."""
     lines = figure(rich_report, "losses-1")["lines"]
     assert [line["thin"] for line in lines] == [True, True, False] * 2
     assert lines[2]["dots"][0]["y"] == pytest.approx(1.5)
     assert lines[2]["dots"][-1]["text"].endswith("under its own classes 50.0 %")
+
+
+def test_recipes_are_escaped(tmp_path: Path) -> None:
+    """A recipe's name is what its author wrote."""
+    record = fake_result(cut="depth-1", method="depth", classes=2, how="finetune", seed=0)
+    source = {**record["source"], "recipe": "wide<b>&"}
+    write_result(tmp_path / "r", {**record, "source": source, "run": str(tmp_path / "run")})
+    write_run_log(tmp_path / "run", 0)
+    part = losses_part(summarise(load_results([tmp_path / "r"])))
+    assert part is not None
+    assert "<b>wide&lt;b&gt;&amp;, " in part.html
 
 
 def test_examples_are_what_only_the_finest_gets_right(rich_report: Artefact) -> None:
@@ -155,6 +198,11 @@ def test_latex_is_escaped(rich_report: Artefact) -> None:
             assert len({len(re.findall(r"(?<!\\)&", row)) for row in rows}) == 1
 
 
+def test_no_character_of_latex_is_a_command() -> None:
+    """Bars are dashes and quotes are curled in the old encoding of fonts, which is the default."""
+    assert escape_latex('a|b "c" 5 %') == r"a\textbar{}b ''c'' 5 \%"
+
+
 def test_results_on_different_images_share_some(rich: Workspace, tmp_path: Path) -> None:
     """Those that both sources were scored on are counted; none is said; scores have no per cent."""
     (panel,) = [p for p in summarise(load_results(rich)) if p.method == "finetune"]
@@ -172,6 +220,24 @@ def test_results_on_different_images_share_some(rich: Workspace, tmp_path: Path)
     scores = examples_part(rich, [replace(panel, method="fewshot")])
     assert scores is not None
     assert "90&nbsp;%" not in scores.html
+
+
+def test_classes_without_a_neighbour_are_no_fault(
+    rich: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their loss is infinite by nearest neighbours, under both sources of some images."""
+
+    def endless(path: Path) -> Kept:
+        kept = read_predictions(path)
+        loss = np.where(kept.answers.right, kept.answers.loss, np.inf).astype(np.float32)
+        return replace(kept, answers=replace(kept.answers, loss=loss))
+
+    monkeypatch.setattr("granctl.study.examples.read_predictions", endless)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        part = examples_part(rich, summarise(load_results(rich)))
+    assert part is not None
+    assert part.html.count("<li>") == 3
 
 
 def fewer(panel: Panel, rows: list[int], folder: Path, *, swapped: bool = False) -> Panel:

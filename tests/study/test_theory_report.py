@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -12,11 +13,12 @@ from typing import Any
 import pytest
 from headless import CALM, CHROMIUM, act
 
-from granctl.errors import NotATheoryError, NothingToUseError
+from granctl.errors import NotATheoryError, NothingToUseError, OutputExistsError
 from granctl.progress import Silent
 from granctl.study.theoryasked import asked_run, asked_sweep
 from granctl.study.theorypage import theory_report
-from granctl.study.theoryread import load_made
+from granctl.study.theoryparts import extremes
+from granctl.study.theoryread import Made, load_made
 from granctl.study.theoryrun import run_theory
 from granctl.workspace import Artefact, Workspace
 
@@ -75,6 +77,21 @@ def test_the_same_gives_the_same_bytes(
         assert (alone[0] / file).read_bytes() == (alone[1] / file).read_bytes()
 
 
+def test_other_numbers_are_another_page(workspace: Workspace, tmp_path: Path) -> None:
+    """Though the run that has them says that it is the same."""
+    run = tmp_path / "run"
+    shutil.copytree(load_made(workspace, [])[0].path, run)
+    first = theory_report(workspace, [run], tmp_path / "page", Silent())
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["coarse"]["hard"]["max"][0] /= 2
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    second = theory_report(workspace, [run], tmp_path / "other", Silent())
+    assert second.made
+    assert second.digest != first.digest
+    with pytest.raises(OutputExistsError):
+        theory_report(workspace, [run], tmp_path / "page", Silent())
+
+
 def test_figures_and_tables_lie_beside_it(made: Artefact) -> None:
     """For slides and papers."""
     figures = {p.name for p in (made.path / "figures").iterdir()}
@@ -115,6 +132,40 @@ def test_figures_hold_what_was_measured(made: Artefact) -> None:
     assert marks == ["hard samples", "easy samples", "the true 8 subclasses"]
     marks = [line["name"] for line in figures["alpha-dagger-3-error"]["lines"]]
     assert marks == ["coarse", "fine", "coarse ratio x s / s_dagger"]
+
+
+def test_networks_that_answer_to_nothing_are_reported(tmp_path: Path) -> None:
+    """No ratio, so no figure of it over time and no sentence on k; the errors stand there."""
+    space = Workspace(tmp_path)
+    dead = ["samples=16", "test=100", "bias_rule=fixed", "bias=-0.1", "epochs=1"]
+    for asked in (
+        asked_run([*dead, "k=4"], [], 2),
+        asked_sweep(dead, "k=2,4", [], 2),
+        asked_sweep([*dead, "k=4"], "alpha_dagger=0.05,0.4", [], 2),
+    ):
+        run_theory(space, asked, None, 1, Silent())
+    made = theory_report(space, [], None, Silent())
+    figures = {p.name for p in (made.path / "figures").glob("*.svg")}
+    assert "run-1-errors.svg" in figures
+    assert "run-1-ratio.svg" not in figures
+    page = (made.path / "report.html").read_text()
+    assert "k times the ratio" not in page
+    assert "coarse ratio x s" not in page
+
+
+@pytest.mark.parametrize(
+    ("errors", "said"),
+    [
+        ([[0.24], [1.0]], "between 24.0 % at d = 1 and 100.0 % at d = 2 (one seed)."),
+        ([[0.1, 0.1], [0.1, 0.1]], "is 10.0 % at every value of d."),
+        ([[0.1, 0.3], [0.2, 0.401]], "10.1 points apart (95 % interval 9.4 to 10.7, paired"),
+        ([[0.1, 0.3], [0.3, 0.2]], "of their difference, paired by seed, holds zero."),
+    ],
+)
+def test_extremes_are_told_apart_by_seed(errors: list[list[float]], said: str) -> None:
+    """Intervals that overlap tell nothing of values that share their seeds."""
+    made = Made(path=Path(), details={"vary": "d", "points": [{"value": 1}, {"value": 2}]})
+    assert said in extremes(made, errors)
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
