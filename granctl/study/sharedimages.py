@@ -38,7 +38,7 @@ class Shared:
 
     results: tuple[Result, ...]
     """In the order in which they were given; where their images differed `top1`, `correct` and `n`
-    are of those that all have, and the other scores, which are of a result's own images, are gone."""
+    are of those that all have, and the other scores, those of a result's own images, are gone."""
     left_out: int
     """Images that some of the results were scored on and others were not."""
 
