@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from granctl.provenance import short
+from granctl.provenance import digest, short
 from granctl.study.results import Result
 from granctl.study.studyfile import flat
 
@@ -19,6 +19,8 @@ Unit = tuple[str, ...]
 seeds, and the digest of the map where it is one for all seeds."""
 
 _SEED = "seed"
+_LONGEST = 40
+"""Letters of a value that a name tells; of a longer one it tells the digest."""
 
 
 def with_points(results: Sequence[Result]) -> list[Result]:
@@ -68,8 +70,8 @@ def _of_ours(result: Result) -> bool:
 
 
 def _map(result: Result) -> str | None:
-    digest: str | None = result["source"].get("labels_digest")
-    return digest
+    found: str | None = result["source"].get("labels_digest")
+    return found
 
 
 def _facts(result: Result) -> dict[str, Any]:
@@ -151,6 +153,7 @@ def _told(facts: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
     words = []
     for key in keys:
         value, word = facts.get(key), key.replace("_", " ")
-        told = str(value) if key in ("cut", "method") else f"{word} {value}"
+        text = str(value) if len(str(value)) <= _LONGEST else short(digest(value))
+        told = text if key in ("cut", "method") else f"{word} {text}"
         words.append(f"no {word}" if value is None else told)
     return words

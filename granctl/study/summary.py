@@ -68,7 +68,7 @@ class Point:
     """Pretraining classes that had images, the mean over seeds; None for the target alone and for
     public weights."""
     classes_total: int | None
-    """Classes that the label map knows."""
+    """Classes that the label map knows; where there are several, that of the first seed."""
     top1: Estimate
     to_finest: Estimate | None
     """top-1 less the finest taxonomy cut's, by seed; None for itself and without a shared seed."""
@@ -288,8 +288,9 @@ def _point(
     finest: Sequence[Result] | None,
     coarsest: Sequence[Result] | None,
 ) -> Point:
-    source, family = results[0].get("source"), _family(results[0])
     _check_seeds_differ(results, cut)
+    results = sorted(results, key=lambda r: (r["seed"], r["digest"]))
+    source, family = results[0].get("source"), _family(results[0])
     return Point(
         cut=cut,
         family=family,
@@ -299,7 +300,7 @@ def _point(
         top1=estimate([r["top1"] for r in results]),
         to_finest=difference(results, finest) if finest else None,
         to_coarsest=difference(results, coarsest) if coarsest else None,
-        results=tuple(sorted(results, key=lambda r: (r["seed"], r["digest"]))),
+        results=tuple(results),
     )
 
 
