@@ -33,10 +33,12 @@ from granctl.study.advisefeatures import Seen, seen_by_network
 from granctl.study.adviserecord import SCHEMA, kept
 from granctl.study.adviseregret import Table, judged, mean_regret
 from granctl.study.advisescore import AdviseSpec, Scored, counted, score
+from granctl.study.cutmaps import with_inputs
 from granctl.study.cuts import open_taxonomy
+from granctl.study.points import PUBLIC
 from granctl.study.reproduce import target_of
 from granctl.study.results import load_results
-from granctl.study.summary import PUBLIC, Panel, Point, summarise
+from granctl.study.summary import Panel, Point, summarise
 from granctl.train.labelling import label_images
 from granctl.train.lookup import find_map, shards_of_run
 from granctl.train.runs import Run
@@ -98,7 +100,7 @@ def judge(
     if spec.cuts:
         problem = "the cuts are those of the results"
         raise BadOptionError("--cut", problem, "leave it out, or leave --judge out")
-    results = load_results(paths)
+    results = with_inputs(workspace, load_results(paths))
     maps: dict[str, tuple[Path, LabelMap]] = {}
     grids = _grids(workspace, summarise(results), maps, progress)
     goals = {grid.goal: grid for grid in grids}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from granctl.study.summary import PUBLIC, TARGET_ALONE, Panel, Point, difference
+from granctl.study.points import PUBLIC
+from granctl.study.summary import TARGET_ALONE, Panel, Point, difference
 
 MOST_NAMES = 4
 

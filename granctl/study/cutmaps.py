@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from granctl.errors import GranctlError
 from granctl.files import read_json
+from granctl.provenance import digest
+from granctl.study.points import unclear_maps, with_points
 from granctl.study.results import Result
 from granctl.train.lookup import find_map
 from granctl.tree.forest import CutView, Forest, Skeleton, draw_forests
@@ -28,7 +30,7 @@ class Cut:
     labels: LabelMap
     seed: int
     num_maps: int
-    """Maps of this name among the results: random and clustered cuts have one a seed."""
+    """Maps of this point among the results: random and clustered cuts have one a seed."""
 
 
 def find_cuts(
@@ -40,9 +42,9 @@ def find_cuts(
     present are those of the runs' shard sets, None where any of them is gone.
     """
     by_cut: dict[str, list[Result]] = defaultdict(list)
-    for result in sorted(results, key=lambda r: (r["seed"], r["digest"])):
+    for result in sorted(with_points(results), key=lambda r: (r["seed"], r["digest"])):
         if (result.get("source") or {}).get("labels_digest"):
-            by_cut[result["source"]["cut"]].append(result)
+            by_cut[result.get("point", result["source"]["cut"])].append(result)
     cuts: list[Cut] = []
     # As on the curve: by the classes that have images, not by all that the map knows.
     for name, group in sorted(
@@ -54,6 +56,25 @@ def find_cuts(
             seed = group[0]["seed"]
             cuts.append(Cut(name=name, labels=found[1], seed=seed, num_maps=len(digests)))
     return cuts, _labels_present(workspace, results)
+
+
+def with_inputs(workspace: Workspace, results: Sequence[Result]) -> list[Result]:
+    """The results; those of maps that only their inputs tell apart have `made_from` in `source`.
+
+    It is the digest of the map's inputs, where the map lies in the workspace.
+    """
+    made_from = {}
+    for name in unclear_maps(results):
+        found = find_map(workspace, name)
+        if found is not None:
+            made_from[name] = digest(dict(found[1].inputs))
+    return [_with_made_from(result, made_from) for result in results]
+
+
+def _with_made_from(result: Result, made_from: Mapping[str, str]) -> Result:
+    source = result.get("source") or {}
+    known = made_from.get(str(source.get("labels_digest")))
+    return result if known is None else {**result, "source": {**source, "made_from": known}}
 
 
 def run_spec(result: Result) -> dict[str, Any]:

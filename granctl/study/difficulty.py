@@ -43,7 +43,8 @@ class DifficultySpec:
     """What `granctl report --difficulty` is asked."""
 
     cut: str
-    """The source whose pretrainings judge, as `depth-5`: the coarse one."""
+    """The source whose pretrainings judge, as `depth-5`: the coarse one; what the report calls it,
+    or its label map's own name where no other source of a panel has that."""
     by: By = "loss"
     """`loss`: mean negative log-likelihood. `margin`: mean log-probability of the best other class
     less that of the true one. `mistakes`: share of wrong answers."""
@@ -168,14 +169,14 @@ def by_difficulty(
     found, scores, known = [], list[Panel](), dict[str, None]()
     too_few: TooFewSeedsError | None = None
     for panel in panels:
-        cuts = [p.cut for p in panel.points if p.classes_present is not None]
-        known |= dict.fromkeys(cuts)
+        known |= dict.fromkeys(p.cut for p in panel.points if p.classes_present is not None)
+        judge = _judging_point(panel, spec.cut)
         if spec.by == "loss" and not all(_are_probabilities(p) for p in panel.points):
             scores.append(panel)
             progress.note(f"{panel_title(panel)}: {_SCORES}: left out of difficulty; {_OTHERS}")
-        elif spec.cut in cuts:
+        elif judge is not None:
             try:
-                found.append(_panel(panel, spec))
+                found.append(_panel(panel, replace(spec, cut=judge)))
             except TooFewSeedsError as error:
                 too_few = too_few or error
                 progress.note(f"{error.message}: left out of difficulty")
@@ -183,11 +184,22 @@ def by_difficulty(
             progress.note(f"no source {spec.cut} on {panel_title(panel)}: left out of difficulty")
     if not found and too_few is not None:
         raise too_few
-    if not found and any(p.cut == spec.cut for panel in scores for p in panel.points):
+    if not found and any(_judging_point(panel, spec.cut) for panel in scores):
         raise BadOptionError("--by", f"loss: {_SCORES}", _OTHERS)
     if not found:
         raise NoSuchSourceError(spec.cut, list(known))
     return tuple(found)
+
+
+def _judging_point(panel: Panel, cut: str) -> str | None:
+    """The point that is called so, or the one whose label map is; None: there is none, or several.
+
+    It is no line of public weights, nor the target alone.
+    """
+    ours = [p for p in panel.points if p.classes_present is not None]
+    called = [p.cut for p in ours if p.cut == cut]
+    own = [p.cut for p in ours if {r["source"]["cut"] for r in p.results} == {cut}]
+    return called[0] if called else own[0] if len(own) == 1 else None
 
 
 def _are_probabilities(point: Point) -> bool:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from granctl.files import replacing
-from granctl.study.summary import PUBLIC, TARGET_ALONE, Panel, Point
+from granctl.study.points import PUBLIC
+from granctl.study.summary import TARGET_ALONE, Panel, Point
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

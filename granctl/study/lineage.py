@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from granctl.study.cutmaps import run_spec
+from granctl.study.points import PUBLIC
 from granctl.study.results import Result
-from granctl.study.summary import PUBLIC
 from granctl.train.lookup import map_paths
 from granctl.train.maps import further_digests
 from granctl.workspace import Workspace

@@ -38,7 +38,7 @@ def losses_part(panels: Sequence[Panel]) -> Part | None:
         source = result.get("source") or {}
         if source.get("run_digest") and result.get("run"):
             setting = str(source.get("recipe")), int(source.get("images_seen") or 0)
-            found[setting][source["cut"]][source["run_digest"]] = result
+            found[setting][result.get("point", source["cut"])][source["run_digest"]] = result
     figures: list[LineFigure] = []
     html: list[str] = []
     for setting, by_cut in found.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,8 +36,10 @@ def part_plan(spec: CutSpec) -> CutPlan:
     base = Given.read(spec.part_of, "--part-of")
     shards = ShardSet.open(spec.shards)
     method = base.label_map.method
-    part = {"classes": spec.classes, "images": spec.images, "seed": spec.seed, "split": SPLIT}
-    part["method"] = method
+    asked = {"classes": spec.classes, "images": spec.images, "seed": spec.seed, "split": SPLIT}
+    part: dict[str, Any] = {**asked, "method": method}
+    if "part" in base.label_map.params:
+        part["part"] = base.label_map.params["part"]
 
     def compute(fields: Fields) -> LabelMap:
         keys = Keys.of_images(shards)

@@ -12,7 +12,7 @@ from granctl.progress import Progress
 from granctl.provenance import digest, plain
 from granctl.study import difficultyview as hard
 from granctl.study.answer import answer
-from granctl.study.cutmaps import Cut, drawn, find_cuts, find_taxonomy, forests_of
+from granctl.study.cutmaps import Cut, drawn, find_cuts, find_taxonomy, forests_of, with_inputs
 from granctl.study.difficulty import DifficultyPanel, DifficultySpec, by_difficulty
 from granctl.study.evidence import statistics_record
 from granctl.study.figures import draw_curves, panel_title
@@ -45,7 +45,7 @@ def report_of(
     Raises:
         GranctlError: as `load_results`, `summarise`, `by_difficulty` and `make_report`.
     """
-    results = load_results(paths or workspace)
+    results = with_inputs(workspace, load_results(paths or workspace))
     progress.note(f"reading {len(results)} results")
     cuts, present = find_cuts(workspace, results)
     panels = summarise(results)
@@ -103,6 +103,8 @@ def make_report(
         spec["difficulty"] = plain(difficulty[0].spec)
     if budgets := {r["digest"]: r["budget"] for r in results if "budget" in r}:
         spec["budgets"] = budgets
+    if names := _names(panels):
+        spec["names"] = names
     identity = digest(spec)
     folder = out.absolute() if out else workspace.place("report", "report", identity)
     details = _details(panels, folder, len(results), parts)
@@ -117,6 +119,13 @@ def make_report(
         _write_difficulty(folder, difficulty)
         finish_folder(folder, {"digest": identity, "kind": "report", "schema": SCHEMA, **details})
     return Artefact(kind="report", path=folder, digest=identity, made=made, details=details)
+
+
+def _names(panels: Sequence[Panel]) -> dict[str, str]:
+    """What the points are called whose label maps have another name, by the results' digests."""
+    every = [r for panel in panels for point in panel.points for r in point.results]
+    named = [r for r in every if "point" in r]
+    return {r["digest"]: r["point"] for r in named if r["point"] != r["source"]["cut"]}
 
 
 def _details(

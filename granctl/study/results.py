@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from granctl.errors import MissingInputError, NotAResultError, NothingToUseError
 from granctl.files import read_json
 from granctl.study.pretrainings import pretraining_of
-from granctl.workspace import MANIFEST_NAME, SPEC_NAME, Workspace
+from granctl.study.studycells import also_named, cells_of, results_of_study
+from granctl.workspace import MANIFEST_NAME, Workspace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,8 +40,9 @@ def load_results(source: Workspace | Sequence[Path]) -> list[dict[str, Any]]:
     """Every whole result of a workspace, or of the given files and folders, each once.
 
     A path may be a result.json, the folder of one result, a folder of such folders, or the folder
-    of a study. The order is that of the paths; within a folder, by name. Results of a study whose
-    sources share steps or compute, and not the images that they see, have a `budget` that says so.
+    of a study. The order is that of the paths; within a folder, by name. Results of a study have
+    `study_cut`, what it calls their cut, and so have the others of the same map; where its sources
+    share steps or compute, and not the images that they see, a `budget` says so.
 
     Raises:
         MissingInputError: a path does not exist or holds no result.
@@ -54,14 +56,16 @@ def load_results(source: Workspace | Sequence[Path]) -> list[dict[str, Any]]:
             raise NothingToUseError("result", source.root, "granctl transfer")
     else:
         paths = [found for path in source for found in _results_at(path)]
-    budgets = {} if isinstance(source, Workspace) else _budgets(source)
+    cells = {} if isinstance(source, Workspace) else cells_of(source)
     by_digest: dict[str, dict[str, Any]] = {}
     for path in paths:
-        record = {**_checked(path, read_json(path)), **budgets.get(path, {})}
+        record = _checked(path, read_json(path))
+        cell = cells.get(path.absolute())
+        said: dict[str, Any] = dict(cell.says(record)) if cell is not None else {}
         if run := record.get("run"):
-            record["pretraining"] = pretraining_of(str(run))
-        by_digest.setdefault(record["digest"], record)
-    return list(by_digest.values())
+            said["pretraining"] = pretraining_of(str(run))
+        by_digest.setdefault(record["digest"], {**record, **said})
+    return also_named(list(by_digest.values()))
 
 
 def results_frame(source: Workspace | Sequence[Path] | None = None) -> pd.DataFrame:
@@ -99,28 +103,9 @@ def _results_at(path: Path) -> list[Path]:
         return [path]
     if (path / RESULT_NAME).is_file():
         return [path / RESULT_NAME]
-    found = _of_study(path) or (_whole_results(path) if path.is_dir() else [])
+    found = results_of_study(path) or (_whole_results(path) if path.is_dir() else [])
     if not found:
         raise MissingInputError("result", path, hint)
-    return found
-
-
-def _of_study(folder: Path) -> list[Path]:
-    """The whole results that the ledger in a study's folder names; it may be under way."""
-    records = [read_json(path) for path in sorted((folder / "cells").glob("*.json"))]
-    paths = [Path(r["path"]) for r in records if r.get("kind") == "result"]
-    return [path for path in paths if (path.parent / MANIFEST_NAME).is_file()]
-
-
-def _budgets(folders: Sequence[Path]) -> dict[Path, dict[str, str]]:
-    """What the sources of a study share instead of images seen, for each of its results."""
-    found: dict[Path, dict[str, str]] = {}
-    for folder in folders:
-        spec = folder / SPEC_NAME
-        asked = read_json(spec)["spec"] if spec.is_file() else {}
-        if asked.get("equal") in ("steps", "compute"):
-            budget = {"budget": f"equal {asked['equal']}"}
-            found |= dict.fromkeys(_of_study(folder), budget)
     return found
 
 

@@ -20,6 +20,17 @@ from granctl.train.predictions import Kept, read_predictions
 
 Checksums = NDArray[np.bytes_]
 
+_OF_ITS_OWN_IMAGES = (
+    "mean_per_class",
+    "top5",
+    "nll",
+    "calibration_error",
+    "classes",
+    "levels",
+    "mistakes",
+)
+"""Scores that are not counted anew, and could be read beside those of other images."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shared:
@@ -27,7 +38,7 @@ class Shared:
 
     results: tuple[Result, ...]
     """In the order in which they were given; where their images differed `top1`, `correct` and `n`
-    are of those that all have."""
+    are of those that all have, and the other scores, those of a result's own images, are gone."""
     left_out: int
     """Images that some of the results were scored on and others were not."""
 
@@ -139,4 +150,5 @@ def _numbers(results: Sequence[Result]) -> str:
 def _rescored(result: Result, said: _Said, shared: Checksums) -> Result:
     right = said.right[np.isin(said.checksums, shared)]
     correct, num = int(right.sum()), len(right)
-    return {**result, "top1": correct / num, "correct": correct, "n": num}
+    kept = {name: value for name, value in result.items() if name not in _OF_ITS_OWN_IMAGES}
+    return {**kept, "top1": correct / num, "correct": correct, "n": num}

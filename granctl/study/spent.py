@@ -35,7 +35,7 @@ def costs_part(panels: Sequence[Panel]) -> Part | None:
     every = {r["digest"]: r for panel in panels for point in panel.points for r in point.results}
     for result in every.values():
         source = result.get("source") or {}
-        groups[source.get("cut", TARGET_ALONE), str(source.get("recipe") or "")].append(result)
+        groups[_source(result), str(source.get("recipe") or "")].append(result)
     logs = {key: _logs(results) for key, results in groups.items()}
     if not any(log for both in logs.values() for some in both for log in some):
         return None
@@ -54,7 +54,13 @@ def costs_part(panels: Sequence[Panel]) -> Part | None:
 
 def _order(results: Sequence[Result]) -> tuple[float, str]:
     source = results[0].get("source") or {}
-    return source.get("classes_present") or float("inf"), source.get("cut", TARGET_ALONE)
+    return source.get("classes_present") or float("inf"), _source(results[0])
+
+
+def _source(result: Result) -> str:
+    """The point of a curve; all public weights of one name are one, and all of the target alone."""
+    named = (result.get("source") or {}).get("cut", TARGET_ALONE)
+    return str(result.get("point", named))
 
 
 def _logs(results: Sequence[Result]) -> tuple[list[RunLog | None], list[RunLog | None]]:

@@ -17,15 +17,13 @@ from granctl.errors import MixedResultsError
 from granctl.provenance import short
 from granctl.study.pairing import pair_of, paired
 from granctl.study.panelkey import PanelKey, key_of, scope_of, told_apart, values_of
+from granctl.study.points import PUBLIC, with_points
 from granctl.study.results import Result
 from granctl.study.sharedimages import on_shared_images
 from granctl.study.standing import standing
 
 TARGET_ALONE = "target alone"
 """The name, and the family, of training on the target without pretraining."""
-
-PUBLIC = "public"
-"""The family of public weights, which no cut of ours made: a line to compare with."""
 
 FAMILIES = ("taxonomy", "clusters", "random", PUBLIC, TARGET_ALONE)
 _FAMILY_OF_METHOD = dict.fromkeys(("kmeans", "ward", "average"), "clusters")
@@ -62,6 +60,7 @@ class Point:
     """All seeds of one source cut (or of the target alone) on one target."""
 
     cut: str
+    """What the study calls it, else the label map; and what tells it from others so called."""
     family: str
     """taxonomy, clusters, random, public or target alone; any other method is its own family."""
     method: str
@@ -70,7 +69,7 @@ class Point:
     """Pretraining classes that had images, the mean over seeds; None for the target alone and for
     public weights."""
     classes_total: int | None
-    """Classes that the label map knows."""
+    """Classes that the label map knows; where there are several, that of the first seed."""
     top1: Estimate
     to_finest: Estimate | None
     """top-1 less the finest taxonomy cut's, by seed; None for itself and without a shared seed."""
@@ -174,7 +173,7 @@ def summarise(results: Sequence[Result]) -> tuple[Panel, ...]:
             point.
         BadPredictionsError: results are of different images, and predictions were damaged.
     """
-    results = told_apart(standing(results))
+    results = with_points(told_apart(standing(results)))
     _check_measured_alike(results)
     groups: dict[PanelKey, list[Result]] = defaultdict(list)
     alone: dict[tuple[str, int | None], list[Result]] = defaultdict(list)
@@ -258,7 +257,7 @@ def _panel(key: PanelKey, group: Sequence[Result], alone: Sequence[Result]) -> P
 
 
 def _unit(result: Result) -> tuple[Any, ...]:
-    """What the seeds of one point share: its cut first."""
+    """What the seeds of one point share: its name first."""
     source = result.get("source")
     if source is None:
         trained = (result.get(name) for name in _OF_PUBLIC)
@@ -267,7 +266,7 @@ def _unit(result: Result) -> tuple[Any, ...]:
     if source["method"] == PUBLIC:
         trained = (result.get(name) for name in _OF_PUBLIC)
         return (source["cut"], short(str(source.get("run_digest"))), *trained)
-    return source["cut"], source.get("classes_total")
+    return (result["point"],)
 
 
 def _name(unit: tuple[Any, ...], units: Sequence[tuple[Any, ...]]) -> str:
@@ -290,8 +289,9 @@ def _point(
     finest: Sequence[Result] | None,
     coarsest: Sequence[Result] | None,
 ) -> Point:
-    source, family = results[0].get("source"), _family(results[0])
     _check_seeds_differ(results, cut)
+    results = sorted(results, key=lambda r: (r["seed"], r["digest"]))
+    source, family = results[0].get("source"), _family(results[0])
     return Point(
         cut=cut,
         family=family,
@@ -301,7 +301,7 @@ def _point(
         top1=estimate([r["top1"] for r in results]),
         to_finest=difference(results, finest) if finest else None,
         to_coarsest=difference(results, coarsest) if coarsest else None,
-        results=tuple(sorted(results, key=lambda r: (r["seed"], r["digest"]))),
+        results=tuple(results),
     )
 
 

@@ -30,7 +30,10 @@ def cut_name(method: str, params: Mapping[str, Any]) -> str:
         'leaf'
     """
     part = params.get("part")
-    method = part["method"] if method == "part" and part is not None else method
+    if part is not None:  # of a part of a part, `part` has the inner one
+        whole = {**params, "part": part.get("part")}
+        name = cut_name(part["method"] if method == "part" else method, whole)
+        return f"{name}-{part_name(part['classes'], part['images'])}"
     name = _main(method, params)
     if params.get("of") == "labels" and method == "kmeans":  # the others cluster labels only
         name += "-labels"
@@ -38,7 +41,7 @@ def cut_name(method: str, params: Mapping[str, Any]) -> str:
         name += f"-within-{params['within']}"
     elif "within" in params and params["within"] is None:
         name += "-free"
-    return name if part is None else f"{name}-{part_name(part['classes'], part['images'])}"
+    return name
 
 
 def part_name(classes: int | None, images: int | None) -> str:

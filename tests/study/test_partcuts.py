@@ -57,6 +57,19 @@ def test_classes_are_drawn_by_the_seed(clustered: dict[str, Path], tmp_path: Pat
     assert labels.name == f"{LabelMap.read(clustered['within']).name}-1-classes-5-images"
 
 
+def test_a_part_of_a_part_says_both(clustered: dict[str, Path], tmp_path: Path) -> None:
+    """As the equal shares of some classes: other numbers of classes are other names and maps."""
+    whole = LabelMap.read(clustered["within"]).name
+    some = [part(tmp_path, clustered, classes=n) for n in (1, 2)]
+    again = []
+    for num, labels in enumerate(some, start=1):
+        labels.write(path := tmp_path / f"{num}.parquet")
+        again.append(part(tmp_path, {**clustered, "within": path}, images=4))
+        assert again[-1].name == f"{whole}-{num}-classes-4-images"
+        assert again[-1].params["part"]["part"] == labels.params["part"]
+    assert again[0].digest != again[1].digest
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -13,6 +13,7 @@ from told import Told
 
 from granctl.errors import MixedResultsError
 from granctl.study.difficulty import DifficultySpec
+from granctl.study.levelscores import levels_part
 from granctl.study.report import report_of
 from granctl.study.results import load_results
 from granctl.study.sharedimages import shared_checksums
@@ -97,6 +98,17 @@ def test_one_leaked_image_counts_for_none(results: Path) -> None:
     gain = next(p.to_coarsest for p in panel.points if p.cut == "leaf")
     assert gain is not None
     assert gain.mean == pytest.approx(2.5 / 19)
+
+
+def test_scores_of_other_images_are_not_shown(results: Path) -> None:
+    """The levels of a result are of its own images: no table of them beside the new top-1."""
+    level = {"cut": "depth-1", "classes": 2, "top1": 0.9, "nll": 0.1, "n": NUM, "left_out": 0}
+    every = [{**r, "levels": [level]} for r in load_results(Workspace(results.parent))]
+    (panel,) = summarise(every)
+    assert levels_part([panel]) is None
+    assert not any("mean_per_class" in r for p in panel.points for r in p.results)
+    alike = summarise([r for r in every if r["n"] == NUM])
+    assert levels_part(alike) is not None, "where all are of the same images, they stay"
 
 
 def test_equal_numbers_may_be_of_other_images(workspace_folder: Path) -> None:

@@ -80,7 +80,7 @@ def test_recipes_and_budgets_are_never_averaged() -> None:
 def test_random_maps_of_one_seed_are_several_values() -> None:
     """Two random maps of one training seed are both counted; pairing takes their mean."""
     maps = [fake_result(cut="random-like-leaf", method="random", top1=t) for t in (0.6, 0.62)]
-    maps[1]["source"]["labels_digest"] = "another"
+    maps[1]["source"] |= {"labels_digest": "another", "params": {"classes": 2, "seed": 7}}
     leaf = fake_result(cut="leaf", method="leaf", classes=10, top1=0.8)
     (panel,) = summarise(loaded([*maps, leaf]))
     point = next(p for p in panel.points if p.family == "random")
