@@ -34,9 +34,10 @@ from granctl.provenance import plain
 from granctl.study.cells import Cell
 from granctl.study.clusterfaults import begun, ends_of, fault_of, is_settled
 from granctl.study.ledger import Entry, FolderLedger
+from granctl.study.named import recipe_files
 from granctl.study.studyfile import Study
 from granctl.study.studyplan import StudyPlan, plan_study
-from granctl.study.sweep import begin_study, chosen, finish_study, place_of, recipe_files
+from granctl.study.sweep import begin_study, chosen, finish_study, place_of
 from granctl.workspace import Artefact, Workspace
 
 _SETTLE_S = 60.0

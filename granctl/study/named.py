@@ -1,0 +1,77 @@
+"""The files that a study names, and what they say: its own text says only what they are called."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from granctl.provenance import digest
+from granctl.study.sourcecuts import REFERS, cuts_of
+from granctl.study.studyfile import Study
+from granctl.train.recipe import recipe_names
+
+_WHOLE = 1 << 30
+"""Bytes of a file that is read whole; of a larger one its size, head and tail are."""
+_END = 1 << 24
+_FEW = 8
+"""Folders in a folder that are taken for splits, whose contents are listed too."""
+
+
+def said_by_files(study: Study) -> dict[str, str]:
+    """What the study calls each file that it names -> digest of what the file says.
+
+    Of a folder of images it is that of the names at its top, for reading all would take hours.
+    What does not lie there is left out: it is a name, or the cell that needs it will say so.
+
+    Raises:
+        BadOptionError: a cut that cannot be.
+    """
+    found = {recipe: digest(path.read_text()) for recipe, path in recipe_files(study).items()}
+    for text in _texts(study):
+        path = Path(study.beside(text))
+        if path.is_file():
+            found[text] = _of_file(path)
+        elif path.is_dir():
+            found[text] = digest(_names(path))
+    return found
+
+
+def recipe_files(study: Study) -> dict[str, Path]:
+    """Of the study's recipes those that do not come with granctl, and their files."""
+    own = (recipe for recipe in study.recipe if recipe not in recipe_names())
+    return {recipe: Path(study.beside(recipe)) for recipe in own}
+
+
+def _texts(study: Study) -> Iterator[str]:
+    """All that the study may mean a file or a folder by, but for recipes."""
+    source = study.beside(study.source)
+    if source == study.source or not Path(study.folder).is_relative_to(source):
+        yield study.source  # else the workspace may lie in it, and what is made changes it
+    if study.taxonomy is not None:
+        yield study.taxonomy.path
+    if study.label_list is not None:
+        yield study.label_list
+    cuts = list(cuts_of(study))
+    names = {cut.name for cut in cuts}
+    for cut in cuts:
+        texts = (cut.table.nodes, *(getattr(cut.table, key) for key in REFERS))
+        yield from (text for text in texts if text and text not in names)
+
+
+def _of_file(path: Path) -> str:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if size <= _WHOLE:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        head = file.read(_END)
+        file.seek(size - _END)
+        return digest([size, *(hashlib.sha256(part).hexdigest() for part in (head, file.read()))])
+
+
+def _names(folder: Path) -> list[list[str]]:
+    """The names in a folder, and in the folders in it where these are as few as splits."""
+    below = [entry.name for entry in os.scandir(folder) if entry.is_dir()]
+    listed = [folder, *(folder / name for name in sorted(below) if len(below) <= _FEW)]
+    return [sorted(n for n in os.listdir(path) if not n.startswith(".")) for path in listed]
