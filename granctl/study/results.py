@@ -116,9 +116,16 @@ def _budgets(folders: Sequence[Path]) -> dict[Path, dict[str, str]]:
         spec = folder / SPEC_NAME
         asked = read_json(spec)["spec"] if spec.is_file() else {}
         if asked.get("equal") in ("steps", "compute"):
-            budget = {"budget": f"equal {asked['equal']}"}
+            budget = {"budget": _budget(asked)}
             found |= dict.fromkeys(_of_study(folder), budget)
     return found
+
+
+def _budget(asked: Mapping[str, Any]) -> str:
+    """What is equal, and how much of it: by images and, where the study says them, epochs."""
+    images, epochs = asked.get("images"), (asked.get("set") or {}).get("epochs")
+    times = f" x {epochs} epochs" if epochs is not None else ""
+    return f"equal {asked['equal']}, {f'{images:,}' if images else 'all'} images{times}"
 
 
 def _checked(path: Path, record: dict[str, Any]) -> dict[str, Any]:

@@ -87,8 +87,9 @@ class Study:
     N images are classes x images a class."""
     equal: Equal = "epochs"
     """What sources share that differ in images or classes: epochs; images (no source may have a
-    number of its own); optimizer steps (the epochs of the smaller ones are raised to the nearest
-    whole number); or compute (epochs such that the operations of network and head are the same)."""
+    number of its own); optimizer steps (the epochs of a source are the whole number that comes
+    nearest to epochs x images of the study); or compute (epochs such that the operations of network
+    and head are the same)."""
     scratch: Scratch = "same-steps"
     """Training on the targets alone: not at all, for the steps of a transfer, for as many
     images as pretraining and transfer see together, or for as many operations as they take."""
@@ -120,16 +121,22 @@ class Study:
     def _faults_of_budgets(self) -> list[str]:
         """Budgets that contradict each other."""
         own = any(table.images and not table.part_of for table in self.cut)
+        parts = [table for table in self.cut if table.part_of and table.pretrain]
         found = []
         if self.images is None:
             if self.share == "equal":
                 found.append("share: equal shares want images = N for the whole study")
-            if self.equal == "steps" and own:
+            if self.equal == "steps" and (own or parts):
                 found.append("equal: steps want images = N for the whole study")
             if self.scratch in ("same-images", "same-compute"):
                 found.append(f"scratch: {self.scratch} wants images = N for the whole study")
         if self.equal == "images" and own:
             found.append("equal: images, but a [[cut]] has images of its own; leave one out")
+        if self.equal == "images" and any(part.images != self.images for part in parts):
+            found.append(
+                "equal: images, but a [[cut]] with part_of has another number; give it the"
+                " images = N of the study"
+            )
         if self.share == "equal" and own:
             found.append(
                 "share: a [[cut]] with images of its own is chosen as they occur; write"

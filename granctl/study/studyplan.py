@@ -236,8 +236,8 @@ class _Maker:
         """The cell of one pretraining."""
         study, images = self.study, cut.table.images or self.study.images
         if study.equal == "steps" and images and study.images:
-            times = max(round(study.images / images), 1)
-            recipe = dataclasses.replace(recipe, epochs=recipe.epochs * times)
+            epochs = max(round(recipe.epochs * study.images / images), 1)
+            recipe = dataclasses.replace(recipe, epochs=epochs)
         name = f"run.{self._place(cut.name, recipe, seed)}"
         source, taken = cut, images
         if cut.table.part_of and cut.table.images:

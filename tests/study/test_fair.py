@@ -26,6 +26,7 @@ from granctl.workspace import Workspace
 HEAD = 'seeds = 2\ntargets = ["source@leaf"]\n'
 ONE = 'recipe = "embedded-resnet"\n'
 LEAF = "[[cut]]\nlevel = 0\n"
+PART = '[[cut]]\npart_of = "leaf"\nclasses = 5\n'
 
 
 def plan_of(folder: Path, text: str) -> StudyPlan:
@@ -205,6 +206,8 @@ def test_plans_are_stable(tmp_path: Path) -> None:
     ("text", "words"),
     [
         (ONE + 'equal = "images"\n[[cut]]\ndepth = 5\nimages = 9\n', "leave one out"),
+        (ONE + 'equal = "steps"\n' + LEAF + PART, "equal: steps want images"),
+        (ONE + 'equal = "images"\nimages = 9\n' + LEAF + PART, "part_of has another number"),
         (ONE + 'share = "equal"\n' + LEAF, "share: equal shares want images"),
         (ONE + 'share = "equal"\nimages = 9\n[[cut]]\ndepth = 5\nimages = 5\n', "part_of = CUT"),
         (ONE + 'scratch = "same-compute"\n' + LEAF, "scratch: same-compute wants images"),
@@ -257,16 +260,23 @@ def test_compute_of_what_only_timm_knows_is_refused(tmp_path: Path) -> None:
 def test_a_study_of_equal_compute_has_one_curve(tmp_path: Path, equal: str, curves: int) -> None:
     """Given the study's folder, sources that see different numbers of images are compared."""
     folder = tmp_path / "studies" / "mine-0"
-    write_json(folder / "spec.json", {"digest": "0", "spec": {"equal": equal}})
+    write_json(folder / "spec.json", {"digest": "0", "spec": {"equal": equal, "images": 400}})
     for i, (cut, seen) in enumerate({"leaf": 1200, "one-an-image": 700}.items()):
         record = fake_result(cut=cut, method=cut)
         record["source"]["images_seen"] = seen
         path = write_result(tmp_path / "results", record)
         write_json(folder / "cells" / f"{i}.json", {"kind": "result", "path": str(path)})
+    if equal != "epochs":  # another number of images shares no curve with this one
+        other = tmp_path / "studies" / "other-0"
+        asked = {"equal": equal, "images": None, "set": {"epochs": 2}}
+        write_json(other / "spec.json", {"digest": "1", "spec": asked})
+        write_json(other / "cells" / "0.json", {"kind": "result", "path": str(path)})
+        (said,) = {r["budget"] for r in load_results([other])}
+        assert said == f"equal {equal}, all images x 2 epochs"
     panels = summarise(load_results([folder]))
     assert len(panels) == curves
     shared = {p.setting["images_seen"] for p in panels}
-    assert shared == ({f"equal {equal}"} if curves == 1 else {1200, 700})
+    assert shared == ({f"equal {equal}, 400 images"} if curves == 1 else {1200, 700})
     assert len(summarise(load_results([tmp_path / "results"]))) == 2, (
         "nothing says that they belong together"
     )

@@ -87,14 +87,17 @@ def test_maps_drawn_for_each_seed_have_a_cell_each(tmp_path: Path) -> None:
     assert maps == {"cut.random-like-leaf.s0": 0, "cut.random-like-leaf.s1": 1}
 
 
-def test_equal_steps_raise_the_epochs_of_smaller_sources(tmp_path: Path) -> None:
-    """A source of a quarter of the images sees each four times as often."""
-    head = HEAD + 'equal = "steps"\nimages = 8000\n[set]\nepochs = 2\n'
-    text = LEAF + "[[cut]]\ndepth = 5\nimages = 2000\n"
+def test_equal_steps_have_the_epochs_that_come_nearest(tmp_path: Path) -> None:
+    """Sources of fewer and of more images, a part among them, see about 80,000 images each."""
+    head = HEAD + 'equal = "steps"\nimages = 8000\n[set]\nepochs = 10\n'
+    text = LEAF + "".join(
+        f"[[cut]]\ndepth = {depth}\nimages = {images}\n"
+        for depth, images in ((5, 2000), (6, 5400), (7, 12_000))
+    )
+    text += '[[cut]]\npart_of = "leaf"\nclasses = 5\nimages = 3000\n'
     plan = plan_study(load_study(study_file(tmp_path, text, head)))
-    params = {c.name: c.params for c in plan.of_stage("pretrain")}
-    assert params["run.leaf.s0"]["recipe"].epochs == 2
-    assert params["run.depth-5.s0"]["recipe"].epochs == 8
+    params = {c.name: c.params for c in plan.of_stage("pretrain") if c.name.endswith("s0")}
+    assert [p["recipe"].epochs for p in params.values()] == [10, 40, 15, 7, 27]
     assert params["run.depth-5.s0"]["images"] == 2000
 
 
