@@ -92,7 +92,7 @@ def _of_listing(
 ) -> SourceFacts:
     source = open_source(workspace, source_name)
     listing = source.listing
-    classes: list[tuple[int, ...]] = [(0,)] * len(listing.labels)
+    classes = [(label,) for label in range(len(listing.labels))]  # as of a build without a map
     split_of = select(workspace, source, classes, spec, progress).split_of
     train = split_of == _TRAIN
     present = np.unique(listing.label_of[train])

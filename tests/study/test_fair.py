@@ -67,6 +67,12 @@ def test_parts_are_named_for_what_is_taken(tmp_path: Path) -> None:
     assert [r["images"] for r in costs(tmp_path, plan)["sources"]] == [12_000, 90, 90]
 
 
+def test_images_a_class_are_counted_a_label(tmp_path: Path) -> None:
+    """A build of at most 20 images a class has 20 of each of the ten labels."""
+    found = costs(tmp_path, plan_of(tmp_path, ONE + "[build]\nper_class = 20\n" + LEAF))
+    assert found["images"] == 200
+
+
 def test_equal_compute_trains_costly_heads_for_fewer_epochs(tmp_path: Path) -> None:
     """One class an image: its head's operations come off its epochs; the plan says what is left."""
     text = ONE + 'equal = "compute"\ncontrols = ["one-an-image"]\n[set]\nepochs = 20\n' + LEAF
