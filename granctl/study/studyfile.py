@@ -37,7 +37,7 @@ _RANGE = re.compile(r"(\d+)\.\.(\d+)(?:\*(\d+))?")
 SEED_OF_FEATURES = 1000
 """Of the runs whose features are clustered: none of a study's, so no run meets its own."""
 
-Scratch = Literal["none", "same-steps", "same-images", "same-compute"]
+Scratch = Literal["none", "same-steps", "same-images", "same-compute", "recipe"]
 Equal = Literal["epochs", "images", "steps", "compute"]
 Control = Literal["random", "shuffled", "one-an-image"]
 
@@ -92,7 +92,8 @@ class Study:
     and head are the same)."""
     scratch: Scratch = "same-steps"
     """Training on the targets alone: not at all, for the steps of a transfer, for as many
-    images as pretraining and transfer see together, or for as many operations as they take."""
+    images as pretraining and transfer see together, for as many operations as they take, or for as
+    many steps as the recipe says."""
     stated: Stated | None = None
     """What the source holds, for costs where it is not here; no part of the identity."""
 

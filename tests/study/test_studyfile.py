@@ -101,12 +101,27 @@ def test_equal_steps_have_the_epochs_that_come_nearest(tmp_path: Path) -> None:
     assert params["run.depth-5.s0"]["images"] == 2000
 
 
-def test_scratch_for_as_many_images_as_pretraining_and_transfer(tmp_path: Path) -> None:
-    """`same-images`: the steps of a transfer and those that pretraining's images would take."""
-    head = HEAD + 'scratch = "same-images"\nimages = 6400\n[set]\nepochs = 2\n'
-    plan = plan_study(load_study(study_file(tmp_path, LEAF, head)))
-    (steps,) = {c.params["steps"] for c in plan.of_stage("transfer") if "scratch" in c.name}
-    assert steps == plan.recipe.finetune.steps + 2 * 6400 // plan.recipe.scratch.batch_size
+@pytest.mark.parametrize(
+    ("head", "steps"),
+    [
+        # 2 x 6,400 images, and 200 steps of 64: 25,600 images in batches of 128
+        (
+            'scratch = "same-images"\nimages = 6400\n[set]\nepochs = 2\nscratch.batch_size = 128\n',
+            200,
+        ),
+        ('scratch = "same-images"\nimages = 6400\n[set]\nepochs = 2\n', 400),
+        ('scratch = "same-images"\nimages = 64\n[options]\nlengths = [5, 9]\n', 3 + 9),
+        ("[set]\nscratch.steps = 900\n", 200),
+        ("steps = 7\n[set]\nscratch.steps = 900\n", 7),
+        ("", None),
+        ('scratch = "recipe"\nsteps = 7\n[set]\nscratch.steps = 900\n', None),
+    ],
+)
+def test_scratch_is_as_long_as_is_said(tmp_path: Path, head: str, steps: int | None) -> None:
+    """As many images as pretraining and transfer, a transfer's steps, or (None) the recipe's."""
+    plan = plan_study(load_study(study_file(tmp_path, LEAF, HEAD + head)))
+    (found,) = {c.params["steps"] for c in plan.of_stage("transfer") if "scratch" in c.name}
+    assert found == steps
 
 
 @pytest.mark.parametrize(
