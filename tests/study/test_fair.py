@@ -77,7 +77,7 @@ def test_equal_compute_trains_costly_heads_for_fewer_epochs(tmp_path: Path) -> N
     """One class an image: its head's operations come off its epochs; the plan says what is left."""
     text = ONE + 'equal = "compute"\ncontrols = ["one-an-image"]\n[set]\nepochs = 20\n' + LEAF
     rows = costs(tmp_path, plan_of(tmp_path, text))["sources"]
-    recipe = load_recipe("embedded-resnet")
+    recipe = load_recipe("embedded-resnet", {"input.channels": 1})  # those of the images
     size = recipe_size(recipe, 12_000)
     assert size is not None
     expected = fair_epochs(20, 12_000, 12_000, size)
@@ -102,6 +102,10 @@ def test_the_run_has_the_epochs_that_the_plan_states(tmp_path: Path) -> None:
         paths = {role: made[need] for role, need in cell.needs.items()}
         made[name] = cell.work(workspace, progress=Silent(), **cell.params, **paths).path
     run = Run.open(made["run.one-an-image.s0"])
+    size = recipe_size(run.recipe, 320)
+    (row,) = (r for r in costs(tmp_path, plan)["sources"] if r["cut"] == "one-an-image")
+    assert size is not None
+    assert row["flops"] == 256 * run.recipe.epochs * size.training_flops
     assert run.recipe.epochs == stated["one-an-image"]
     assert run.record["classes_present"] == 320
 
