@@ -107,6 +107,8 @@ class Study:
             found.append("seeds: each once, at least one")
         if SEED_OF_FEATURES in self.seeds:
             found.append(f"seeds: {SEED_OF_FEATURES} belongs to the runs that features come from")
+        low = {"seeds": self.seeds, "per_class": self.per_class}
+        found += [f"{k}: {n} is below 0" for k, numbers in low.items() for n in numbers if n < 0]
         if "scratch" in self.methods:
             found.append('methods: scratch has a key of its own: scratch = "same-steps"')
         some = ("cut", "targets", "methods", "per_class", "recipe")

@@ -17,7 +17,8 @@ from granctl.study.cells import Cell, run_cells
 from granctl.study.ledger import STATES, FolderLedger
 from granctl.study.named import said_by_files
 from granctl.study.studyfile import SCHEMA, Study
-from granctl.study.studyplan import STAGES, StudyPlan, plan_study, slug
+from granctl.study.studyplan import STAGES, StudyPlan, plan_study
+from granctl.study.studytables import slug
 from granctl.workspace import (
     SPEC_NAME,
     Artefact,

@@ -19,6 +19,8 @@ LEAF = "[[cut]]\nlevel = 0\n"
 
 
 def study_file(folder: Path, text: str, head: str = HEAD) -> str:
+    (folder / "in").mkdir(exist_ok=True)
+    (folder / "in" / "map.tsv").touch()
     path = folder / "mine.toml"
     path.write_text(head + text)
     return str(path)
@@ -137,12 +139,57 @@ def test_scratch_is_as_long_as_is_said(tmp_path: Path, head: str, steps: int | N
         (LEAF + "[[cut]]\nrandom = true\nlike = 'leav'\n", "did you mean leaf"),
         (LEAF + "[[cut]]\nname='r'\nrandom = true\nlike = 'r'\n", "made from itself"),
         ("[[cut]]\ndepth = 5\n", "known: depth-5"),
+        (LEAF + "[[cut]]\nname = 'a/b'\ndepth = 5\n", "'a/b' cannot be a part .* such as 'a-b'"),
+        (LEAF + "[[cut]]\nname = ''\ndepth = 5\n", "'' cannot be a part of a file's name"),
+        (LEAF + "[[cut]]\nname = '..'\ndepth = 5\n", "'..' cannot be a part of a file's name"),
+        (LEAF + "[[cut]]\nrandom = true\nlike = 'in/map.tsv'\n", "name = 'random-like-in-map.tsv'"),
+        (LEAF + "[[cut]]\nclasses = 0\n", "classes: 0 is below 1"),
     ],
 )
 def test_faults_of_a_study_are_named(tmp_path: Path, text: str, words: str) -> None:
     """What contradicts itself, is misspelt, or refers to nothing."""
     with pytest.raises(SpecError, match=words):
         plan_study(load_study(study_file(tmp_path, text)))
+
+
+def test_cells_that_differ_have_names_that_differ(tmp_path: Path) -> None:
+    """Two targets of nearly the same place are refused, not taken for one."""
+    head = HEAD.replace('"source@leaf"', '"/data/a@leaf", "data/a@leaf"')
+    with pytest.raises(SpecError, match=r"finetune\.data-a@leaf: two cells that differ"):
+        plan_study(load_study(study_file(tmp_path, LEAF, head)))
+
+
+def test_a_cut_may_be_called_labels(tmp_path: Path) -> None:
+    """Over folders, for whose shards a map of all labels is made too."""
+    tree = '[taxonomy]\nform = "folders"\npath = "in"\n'
+    text = tree + '[[cut]]\nname = "labels"\ndepth = 1\n[[cut]]\nlevel = 0\n'
+    cells = {c.name: c for c in plan_study(load_study(study_file(tmp_path, text))).cells}
+    assert cells["cut.labels"].params["spec"].depth == 1
+    assert cells["shards"].needs == {"labels": "cut.(labels)"}
+    assert cells["cut.(labels)"].params["spec"].level == 0
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        ("seeds = [-1]\n", "seeds: -1 is below 0"),
+        ("per_class = -5\n", "per_class: -5 is below 0"),
+        ('methods = "knn"\n[options]\nk = 0\n', "options: --k: 0 is below 1"),
+        ('methods = "fewshot"\n[options]\nshots = [0]\n', "options: --shots: 0 is below 1"),
+        ('[options]\ntries = { "optimizer.lr" = 0.01 }\n', "tries.optimizer.lr: a list"),
+        ('[options]\ntries = { "optimizer.lr" = [] }\n', "tries.optimizer.lr: a list"),
+        ("[options]\ntries = 3\n", "tries: a table of lists"),
+        ('[options]\ntries = { "optimizer.rate" = [0.01] }\n', "optimizer.rate: unknown key"),
+        ('[options]\ntries = { "clip" = ["x"] }\n', "clip: .*was expected"),
+        ("[build]\nper_class = 0\n", "build: --per-class: 0 is below 1"),
+        ("[build]\nperclass = 3\n", "did you mean per_class"),
+    ],
+)
+def test_numbers_that_cannot_be_are_told_by_the_plan(tmp_path: Path, head: str, words: str) -> None:
+    """Not by a cell, after hours, nor as a bug."""
+    given = HEAD.replace("seeds = 2\n", "") if head.startswith("seeds") else HEAD
+    with pytest.raises(SpecError, match=words):
+        plan_study(load_study(study_file(tmp_path, LEAF, given + head)))
 
 
 @pytest.mark.parametrize(
