@@ -65,7 +65,12 @@ def run_study(
     with making_alone(folder, progress):
         ledger = FolderLedger(folder)
         done = run_cells(workspace, cells, processes, progress, ledger, keep_going=True)
-        return finish_study(folder, plan, done)
+        return finish_study(folder, plan, whole_cells(ledger, plan.cells) | done)
+
+
+def whole_cells(ledger: FolderLedger, cells: Sequence[Cell]) -> dict[str, Artefact]:
+    """Name -> artefact of the cells that are whole."""
+    return {c.name: made for c in cells if (made := ledger.known(c)) is not None}
 
 
 def begin_study(workspace: Workspace, study: Study) -> Path:
@@ -85,15 +90,25 @@ def begin_study(workspace: Workspace, study: Study) -> Path:
 
 
 def finish_study(folder: Path, plan: StudyPlan, done: Mapping[str, Artefact]) -> Artefact:
-    """The study as far as it is made; with its manifest where every cell is."""
+    """The study as far as it is made; with its manifest where every cell is.
+
+    Args:
+        folder: the study's.
+        plan: of the study.
+        done: every cell of it that is whole, not only those of this call.
+    """
     study = plan.study
-    made = len(done) == len(plan.cells) and folder_state(folder, study.digest) != "whole"
+    whole = len(done) == len(plan.cells)
     details = _details(plan, done)
-    if made:
+    made = any(artefact.made for artefact in done.values())
+    if whole and folder_state(folder, study.digest) != "whole":
+        made = True
         head = {"kind": "study", "schema": SCHEMA, "digest": study.digest}
         inputs = read_json(folder / SPEC_NAME)["provenance"]["inputs"]
         finish_folder(folder, {**head, **details, "provenance": provenance(_asked(study), inputs)})
-    return Artefact(kind="study", path=folder, digest=study.digest, made=made, details=details)
+    return Artefact(
+        kind="study", path=folder, digest=study.digest, made=made, whole=whole, details=details
+    )
 
 
 def _asked(study: Study) -> dict[str, Any]:

@@ -60,10 +60,30 @@ def test_a_study_runs_once(study_path: Path, tmp_path: Path) -> None:
 def test_one_cell_and_what_it_needs(study_path: Path, tmp_path: Path) -> None:
     """A task of an array makes its own cell, and finds or makes what that needs."""
     workspace, study = Workspace(tmp_path / "ws"), load_study(str(study_path))
-    run_study(workspace, study, 1, Silent(), only=["cut.depth-5"])
+    part = run_study(workspace, study, 1, Silent(), only=["cut.depth-5"])
     assert [e.cell for e in _entries(workspace, study) if e.state == "done"] == ["cut.depth-5"]
+    assert (part.made, part.whole, part.details["whole"]) == (True, False, 1)
+    again = run_study(workspace, study, 1, Silent(), only=["cut.depth-5"])
+    assert (again.made, again.whole) == (False, False)
     with pytest.raises(BadOptionError, match="no cell of the study"):
         run_study(workspace, study, 1, Silent(), only=["cut.depth-55"])
+
+
+def test_the_last_cell_makes_the_study_whole(tmp_path: Path) -> None:
+    """Cells of earlier calls count: the manifest is written by who makes the last one."""
+    (tmp_path / "few.toml").write_text(FEW)
+    workspace, study = Workspace(tmp_path / "ws"), load_study(str(tmp_path / "few.toml"))
+    cells = plan_study(study).cells
+    ledger = FolderLedger(begin_study(workspace, study))
+    for cell in cells:
+        if cell.name != "cut.leaf":
+            made = tmp_path / cell.name
+            made.touch()
+            ledger.began(cell)
+            ledger.made(cell, Artefact(kind="run", path=made, digest="0", made=True))
+    done = run_study(workspace, study, 1, Silent(), only=["cut.leaf"])
+    assert (done.whole, done.details["whole"], len(done.details["results"])) == (True, 4, 1)
+    assert (done.path / "manifest.json").is_file()
 
 
 def test_recipe_that_was_changed_is_refused(tmp_path: Path) -> None:
