@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import prod
 from typing import Any, Literal, cast
 
 from granctl.progress import Progress
@@ -148,10 +149,9 @@ def _transfers(plan: StudyPlan) -> list[Row]:
         steps = max(lengths, default=cell.params["steps"] or (trains.steps if trains else 0))
         if method == "linear":
             steps = cell.params["steps"] or recipe.linear.steps
-        tries = 1
-        for _, values in options.get("tries") or ():
-            tries *= len(values)
-        seen = (sum(lengths) or steps) * (tries + (tries > 1)) * trains.batch_size if trains else 0
+        tried = options.get("tries") or ()
+        tries = prod(len(values) for _, values in tried) if tried else 0  # each at the full length
+        seen = ((sum(lengths) or steps) + steps * tries) * trains.batch_size if trains else 0
         key = method, recipe.name, steps
         row = rows.setdefault(
             key,

@@ -29,9 +29,8 @@ def said_by_files(study: Study) -> dict[str, str]:
         BadOptionError: a cut that cannot be.
     """
     found = {recipe: digest(path.read_text()) for recipe, path in recipe_files(study).items()}
-    for text in _texts(study):
-        path = Path(study.beside(text))
-        if path.is_file():
+    for text, place in _places(study):
+        if (path := Path(place)).is_file():
             found[text] = _of_file(path)
         elif path.is_dir():
             found[text] = digest(_names(path))
@@ -41,23 +40,23 @@ def said_by_files(study: Study) -> dict[str, str]:
 def recipe_files(study: Study) -> dict[str, Path]:
     """Of the study's recipes those that do not come with granctl, and their files."""
     own = (recipe for recipe in study.recipe if recipe not in recipe_names())
-    return {recipe: Path(study.beside(recipe)) for recipe in own}
+    return {recipe: Path(study.recipe_place(recipe)) for recipe in own}
 
 
-def _texts(study: Study) -> Iterator[str]:
-    """All that the study may mean a file or a folder by, but for recipes."""
-    source = study.beside(study.source)
-    if source == study.source or not Path(study.folder).is_relative_to(source):
-        yield study.source  # else the workspace may lie in it, and what is made changes it
+def _places(study: Study) -> Iterator[tuple[str, str]]:
+    """All by which the study may mean a file or a folder, but for recipes; and where it lies."""
+    source = study.source_place
+    if source != study.source and not Path(study.folder).is_relative_to(source):
+        yield study.source, source  # else the workspace may lie in it, and what is made changes it
     if study.taxonomy is not None:
-        yield study.taxonomy.path
-    if study.label_list is not None:
-        yield study.label_list
+        yield study.taxonomy.path, study.beside(study.taxonomy.path)
+    if study.label_list is not None and study.list_place(study.label_list) != study.label_list:
+        yield study.label_list, study.list_place(study.label_list)
     cuts = list(cuts_of(study))
     names = {cut.name for cut in cuts}
     for cut in cuts:
         texts = (cut.table.nodes, *(getattr(cut.table, key) for key in REFERS))
-        yield from (text for text in texts if text and text not in names)
+        yield from ((text, study.beside(text)) for text in texts if text and text not in names)
 
 
 def _of_file(path: Path) -> str:

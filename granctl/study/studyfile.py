@@ -18,7 +18,7 @@ features = "depth-7"
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -28,8 +28,11 @@ from granctl.errors import OutputExistsError, UnknownStudyError
 from granctl.files import write_bytes
 from granctl.provenance import digest, plain
 from granctl.shards.build.budget import Share
+from granctl.shards.source.resolve import EMBEDDED
 from granctl.study.studytables import LISTS, CutTable, Stated, TaxonomyTable
+from granctl.train.recipe import recipe_names
 from granctl.train.transferspec import Method
+from granctl.tree.lists import ABOUT as LABEL_LISTS
 
 SCHEMA = 1
 STUDIES = Path(__file__).parent.parent / "studies"
@@ -167,8 +170,28 @@ class Study:
         ]
         return digest({"kind": "study", "schema": SCHEMA, **asked})
 
-    def beside(self, text: str) -> str:
-        """A path as it is meant: relative to the study's file where such a file lies there."""
+    @property
+    def source_place(self) -> str:
+        """The source as `granctl shards build` takes it."""
+        return self.beside(self.source, (EMBEDDED,))
+
+    def list_place(self, name: str) -> str:
+        """A label list as `granctl tree cut` takes it."""
+        return self.beside(name, LABEL_LISTS)
+
+    def recipe_place(self, name: str) -> str:
+        """A recipe as `granctl pretrain` takes it."""
+        return self.beside(name, recipe_names())
+
+    def beside(self, text: str, known: Collection[str] = ()) -> str:
+        """A path as it is meant: relative to the study's file where such a file lies there.
+
+        Args:
+            text: a path, or a name.
+            known: names that come with granctl, which go before files of the same name.
+        """
+        if text in known:
+            return text
         path = Path(self.folder) / Path(text).expanduser()
         return str(path) if path.exists() else text
 

@@ -77,7 +77,7 @@ def plan_study(study: Study) -> StudyPlan:
         UnknownRecipeError: there is no such recipe.
         BadOptionError: a cut that cannot be.
     """
-    recipes = tuple(load_recipe(study.beside(r), flat(study.set)) for r in study.recipe)
+    recipes = tuple(load_recipe(study.recipe_place(r), flat(study.set)) for r in study.recipe)
     cuts = tuple(cuts_of(study))
     maker = _Maker(study, recipes, cuts)
     if faults := maker.faults():
@@ -300,7 +300,7 @@ class _Maker:
 
     def shards(self) -> str:
         """The cell of the shard set."""
-        params = {"source": self.study.beside(self.study.source), "options": self.study.build}
+        params = {"source": self.study.source_place, "options": self.study.build}
         needs = {"labels": self._labels()} if self._nested_folders() else {}
         return self._add(
             Cell(name="shards", stage="shards", work=work.shards_of, params=params, needs=needs)

@@ -178,8 +178,8 @@ def test_scratch_is_given_the_lengths_and_tries_of_finetuning(tmp_path: Path) ->
     found = costs(tmp_path, plan)["transfers"]
     batch = plan.recipe.scratch.batch_size
     assert {(r["method"], r["images_seen"]) for r in found} == {
-        ("finetune", 2 * 14 * 3 * batch),
-        ("scratch", 2 * 14 * 3 * batch),
+        ("finetune", 2 * (14 + 2 * 9) * batch),
+        ("scratch", 2 * (14 + 2 * 9) * batch),
     }
 
 

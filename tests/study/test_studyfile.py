@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from granctl.errors import BadOptionError, SpecError, UnknownStudyError
+from granctl.study.named import said_by_files
 from granctl.study.studyfile import load_study, study_names
 from granctl.study.studyplan import plan_study
 
@@ -157,6 +158,17 @@ def test_cells_that_differ_have_names_that_differ(tmp_path: Path) -> None:
     head = HEAD.replace('"source@leaf"', '"/data/a@leaf", "data/a@leaf"')
     with pytest.raises(SpecError, match=r"finetune\.data-a@leaf: two cells that differ"):
         plan_study(load_study(study_file(tmp_path, LEAF, head)))
+
+
+def test_names_that_come_with_granctl_go_before_files(tmp_path: Path) -> None:
+    """Folders and files of the same names beside the study's file are not meant."""
+    for name in ("embedded", "embedded-resnet", "1k"):
+        (tmp_path / name).mkdir()
+    head = HEAD + 'label_list = "1k"\n'
+    plan = plan_study(load_study(study_file(tmp_path, LEAF, head)))
+    assert plan.of_stage("shards")[0].params["source"] == "embedded"
+    assert plan.cuts[0].spec.list == "1k"
+    assert said_by_files(plan.study) == {}
 
 
 def test_a_cut_may_be_called_labels(tmp_path: Path) -> None:
