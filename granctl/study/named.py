@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from granctl.provenance import digest
 from granctl.study.sourcecuts import REFERS, cuts_of
 from granctl.study.studyfile import Study
 from granctl.train.recipe import recipe_names
+from granctl.workspace import MANIFEST_NAME
 
 _WHOLE = 1 << 30
 """Bytes of a file that is read whole; of a larger one its size, head and tail are."""
@@ -23,17 +25,17 @@ def said_by_files(study: Study) -> dict[str, str]:
     """What the study calls each file that it names -> digest of what the file says.
 
     Of a folder of images it is that of the names at its top, for reading all would take hours.
-    What does not lie there is left out: it is a name, or the cell that needs it will say so.
+    What does not lie there, or cannot be read, is left out: it is a name, or the cell that needs it
+    will say so.
 
     Raises:
         BadOptionError: a cut that cannot be.
     """
     found = {recipe: digest(path.read_text()) for recipe, path in recipe_files(study).items()}
     for text, place in _places(study):
-        if (path := Path(place)).is_file():
-            found[text] = _of_file(path)
-        elif path.is_dir():
-            found[text] = digest(_names(path))
+        with suppress(OSError):
+            if (said := _said(Path(place))) is not None:
+                found[text] = said
     return found
 
 
@@ -57,6 +59,14 @@ def _places(study: Study) -> Iterator[tuple[str, str]]:
     for cut in cuts:
         texts = (cut.table.nodes, *(getattr(cut.table, key) for key in REFERS))
         yield from ((text, study.beside(text)) for text in texts if text and text not in names)
+
+
+def _said(path: Path) -> str | None:
+    if path.is_file():
+        return _of_file(path)
+    if (path / MANIFEST_NAME).is_file():  # a shard set, beside which further files may be written
+        return _of_file(path / MANIFEST_NAME)
+    return digest(_names(path)) if path.is_dir() else None
 
 
 def _of_file(path: Path) -> str:

@@ -29,7 +29,7 @@ from granctl.files import write_bytes
 from granctl.provenance import digest, plain
 from granctl.shards.build.budget import Share
 from granctl.shards.source.resolve import EMBEDDED
-from granctl.study.studytables import LISTS, CutTable, Stated, TaxonomyTable
+from granctl.study.studytables import LISTS, CutTable, Stated, TaxonomyTable, slug
 from granctl.train.recipe import recipe_names
 from granctl.train.transferspec import Method
 from granctl.tree.lists import ABOUT as LABEL_LISTS
@@ -105,7 +105,9 @@ class Study:
 
     def faults(self) -> list[str]:
         """What the types cannot say."""
-        found = []
+        found = (
+            [] if slug(self.name) else [f"name: {self.name!r} has no letter for a folder's name"]
+        )
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             found.append("seeds: each once, at least one")
         if SEED_OF_FEATURES in self.seeds:

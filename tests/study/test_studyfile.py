@@ -185,6 +185,7 @@ def test_a_cut_may_be_called_labels(tmp_path: Path) -> None:
     ("head", "words"),
     [
         ("seeds = [-1]\n", "seeds: -1 is below 0"),
+        ('name = "/"\n', "name: '/' has no letter"),
         ("per_class = -5\n", "per_class: -5 is below 0"),
         ('methods = "knn"\n[options]\nk = 0\n', "options: --k: 0 is below 1"),
         ('methods = "fewshot"\n[options]\nshots = [0]\n', "options: --shots: 0 is below 1"),
