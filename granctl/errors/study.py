@@ -106,13 +106,14 @@ class CellsFailedError(RunError):
         )
 
 
-class RecipeChangedError(UserError):
-    """The file of a study's recipe says something else than when the study was begun."""
+class StudyFileChangedError(UserError):
+    """A file that a study names says something else than when the study was begun."""
 
-    def __init__(self, recipe: str, folder: Path) -> None:
+    def __init__(self, file: str, folder: Path) -> None:
         super().__init__(
-            f"{recipe} was changed since {folder} was begun: its cells would not belong together",
-            "give the changed recipe, or the study, another name; or put the file back as it was",
+            f"{file} was changed since {folder} was begun: its cells would not belong together",
+            "give the study another name (its own, or that of its file), or the changed file; or"
+            " put the file back as it was",
         )
 
 

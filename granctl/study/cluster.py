@@ -34,9 +34,10 @@ from granctl.provenance import plain
 from granctl.study.cells import Cell
 from granctl.study.clusterfaults import begun, ends_of, fault_of, is_settled
 from granctl.study.ledger import Entry, FolderLedger
+from granctl.study.named import recipe_files
 from granctl.study.studyfile import Study
 from granctl.study.studyplan import StudyPlan, plan_study
-from granctl.study.sweep import begin_study, chosen, finish_study, place_of, recipe_files
+from granctl.study.sweep import begin_study, chosen, finish_study, place_of, whole_cells
 from granctl.workspace import Artefact, Workspace
 
 _SETTLE_S = 60.0
@@ -69,8 +70,7 @@ class _Asked:
 
     def done(self, cells: Sequence[Cell]) -> dict[str, Artefact]:
         """Those that are whole."""
-        ledger = self.ledger
-        return {c.name: made for c in cells if (made := ledger.known(c)) is not None}
+        return whole_cells(self.ledger, cells)
 
     def left(self) -> list[Cell]:
         """The wanted cells that are not whole."""
@@ -109,7 +109,7 @@ def run_on_slurm(
         if not how.wait:
             return _unfinished(asked, submitted)
         seen = _wait(asked, submitted, progress)
-        if _untried(asked, submitted):  # these jobs were others', or who submitted was killed
+        while _untried(asked, submitted):  # these jobs were others', or who submitted was killed
             submitted = _submitted(asked, progress)
             seen = _wait(asked, submitted, progress)
         if left := asked.left():

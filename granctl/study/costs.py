@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from math import prod
+from typing import Any, Literal, cast
 
 from granctl.progress import Progress
 from granctl.study.cells import Cell
@@ -48,6 +50,7 @@ def costs_of(
         progress: told while a source is listed.
     """
     facts = source_facts(workspace, plan, progress)
+    plan = _with_channels(plan, facts.channels)
     sources = _sources(plan, facts)
     transfers = _transfers(plan)
     ledger = FolderLedger(place_of(workspace, plan.study))
@@ -73,6 +76,21 @@ def costs_of(
             "transfers": len(plan.of_stage("transfer")),
         },
     }
+
+
+def _with_channels(plan: StudyPlan, channels: Literal[1, 3] | None) -> StudyPlan:
+    """The plan with recipes that say what images they see, as those of runs do."""
+
+    def seeing(recipe: Recipe) -> Recipe:
+        look, told = recipe.input, 1 if len(recipe.input.mean) == 1 else 3
+        known = look.channels or channels or cast(Literal[1, 3], told)
+        return replace(recipe, input=replace(look, channels=known))
+
+    return replace(
+        plan,
+        recipes=tuple(map(seeing, plan.recipes)),
+        trainings={k: replace(t, recipe=seeing(t.recipe)) for k, t in plan.trainings.items()},
+    )
 
 
 def _sources(plan: StudyPlan, facts: SourceFacts) -> list[Row]:
@@ -131,10 +149,9 @@ def _transfers(plan: StudyPlan) -> list[Row]:
         steps = max(lengths, default=cell.params["steps"] or (trains.steps if trains else 0))
         if method == "linear":
             steps = cell.params["steps"] or recipe.linear.steps
-        tries = 1
-        for _, values in options.get("tries") or ():
-            tries *= len(values)
-        seen = (sum(lengths) or steps) * (tries + (tries > 1)) * trains.batch_size if trains else 0
+        tried = options.get("tries") or ()
+        tries = prod(len(values) for _, values in tried) if tried else 0  # each at the full length
+        seen = ((sum(lengths) or steps) + steps * tries) * trains.batch_size if trains else 0
         key = method, recipe.name, steps
         row = rows.setdefault(
             key,

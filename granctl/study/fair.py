@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,12 +62,16 @@ def alone_steps(study: Study, recipe: Recipe) -> int | None:
     Pretraining is counted in images, for its batches may have another size; with `same-compute` in
     operations, for the images of the transfer may have another side.
     """
-    if study.scratch in ("none", "same-steps") or study.images is None:
-        return study.steps
+    if study.scratch in ("none", "recipe"):
+        return None
     alone, transfer = recipe.scratch, study.steps or recipe.finetune.steps
+    if study.scratch == "same-steps" or study.images is None:
+        return study.steps or (None if transfer == alone.steps else transfer)
+    lengths: Sequence[int] = study.options.get("lengths") or ()
+    transfer = max(lengths, default=transfer)
     seen = recipe.epochs * study.images
     if study.scratch == "same-images":
-        return transfer + -(-seen // alone.batch_size)
+        return -(-(seen + transfer * recipe.finetune.batch_size) // alone.batch_size)
     total = seen * body_flops(recipe) + transfer * recipe.finetune.batch_size * body_flops(
         recipe, recipe.finetune
     )

@@ -76,6 +76,7 @@ def cost_notes(plan: StudyPlan, costs: Mapping[str, Any]) -> list[str]:
 
 _ALONE = {
     "same-steps": "for the steps of a transfer",
+    "recipe": "for as many steps as the recipe says",
     "same-images": "for as many images as pretraining and transfer see together",
     "same-compute": "for as many operations as pretraining and transfer take together",
 }

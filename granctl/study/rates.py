@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from granctl import spec
 from granctl.train.recipe import Recipe, load_recipe, recipe_names
@@ -33,7 +33,10 @@ def rate_of(recipe: Recipe, asked: float | None) -> Rate | None:
     known = _known().get(recipe.name)
     if known is None or recipe.name not in recipe_names():
         return None
-    timed, ours = recipe_size(load_recipe(recipe.name), 0), recipe_size(recipe, 0)
+    theirs = load_recipe(recipe.name)  # timed on images like ours, where it does not say
+    channels = theirs.input.channels or recipe.input.channels
+    theirs = replace(theirs, input=replace(theirs.input, channels=channels))
+    timed, ours = recipe_size(theirs, 0), recipe_size(recipe, 0)
     if timed is None or ours is None:
         return None
     factor = timed.body_flops / ours.body_flops

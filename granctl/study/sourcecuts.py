@@ -98,7 +98,7 @@ def _spec(study: Study, table: CutTable, chosen: Mapping[str, Any]) -> CutSpec:
         "policy": table.policy,
         "shallow": table.shallow,
         "by": table.by,
-        "list": study.beside(study.label_list) if study.label_list else None,
+        "list": study.list_place(study.label_list) if study.label_list else None,
         "nodes": Path(study.beside(table.nodes)) if table.nodes else None,
         "images": table.images if table.part_of else None,
         **{key: stand_in if getattr(table, key) else None for key in REFERS},

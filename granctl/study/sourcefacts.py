@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +14,14 @@ from granctl.progress import Progress
 from granctl.shards.build.buildspec import BuildSpec
 from granctl.shards.build.selection import select
 from granctl.shards.index import ShardSet
+from granctl.shards.read import ImageReader
 from granctl.shards.source.listing import SPLITS, Listing
 from granctl.shards.source.resolve import open_source
 from granctl.study import work
 from granctl.study.ledger import FolderLedger
 from granctl.study.studyplan import StudyPlan
 from granctl.study.sweep import place_of
+from granctl.train.decode import is_grey
 from granctl.workspace import Workspace
 
 _TRAIN = SPLITS.index("train")
@@ -39,6 +43,8 @@ class SourceFacts:
     """That training images have."""
     shard_bytes: int | None = None
     """Of the shards."""
+    channels: Literal[1, 3] | None = None
+    """Of the first training image, as a run takes them where its recipe does not say."""
     origin: str
     """shards, listing, or who states it."""
     unknown: str | None = None
@@ -83,6 +89,7 @@ def _of_shards(shards: ShardSet) -> SourceFacts:
         every_image=sum(shards.num_images(split) for split in shards.splits),
         labels=frozenset(name for name, num in named if num),
         shard_bytes=sum(path.stat().st_size for path in tars) if tars else None,
+        channels=_channels(lambda: _first_image(shards)),
         origin="shards",
     )
 
@@ -92,7 +99,8 @@ def _of_listing(
 ) -> SourceFacts:
     source = open_source(workspace, source_name)
     listing = source.listing
-    classes: list[tuple[int, ...]] = [(0,)] * len(listing.labels)
+    classes: list[tuple[int, ...]]  # as of a build without a map
+    classes = [(label,) for label in range(len(listing.labels))]
     split_of = select(workspace, source, classes, spec, progress).split_of
     train = split_of == _TRAIN
     present = np.unique(listing.label_of[train])
@@ -101,8 +109,22 @@ def _of_listing(
         every_image=int(np.count_nonzero(split_of >= 0)),
         labels=frozenset(listing.labels[i] for i in present.tolist()),
         shard_bytes=None if spec.recode else _tar_bytes(listing, split_of >= 0),
+        channels=_channels(lambda: source.read(int(np.flatnonzero(train)[0]))),
         origin="listing",
     )
+
+
+def _first_image(shards: ShardSet) -> bytes:
+    with ImageReader(shards) as reader:
+        return bytes(reader.image(shards.rows("train"), 0))
+
+
+def _channels(read: Callable[[], bytes]) -> Literal[1, 3] | None:
+    """Channels of an image; None where it cannot be read, which the build or the run will tell."""
+    try:
+        return 1 if is_grey(read()) else 3
+    except (GranctlError, OSError, IndexError):
+        return None
 
 
 def _tar_bytes(listing: Listing, kept: NDArray[np.bool_]) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from granctl.files import read_json
-from granctl.study.studyplan import slug
+from granctl.study.studytables import slug
 from granctl.workspace import MANIFEST_NAME, SPEC_NAME
 
 
@@ -32,7 +32,7 @@ class StudyCell:
                 place = place.removesuffix(f".{slug(str(source.get('recipe')))}")
             said["study_cut"] = place
         if self.study.get("equal") in ("steps", "compute"):
-            said["budget"] = f"equal {self.study['equal']}"
+            said["budget"] = _budget(self.study)
         return said
 
 
@@ -79,3 +79,10 @@ def _results(folder: Path) -> list[tuple[Path, str]]:
     records = [(read_json(file), file.stem) for file in files]
     named = [(Path(r["path"]), name) for r, name in records if r.get("kind") == "result"]
     return [(path, name) for path, name in named if (path.parent / MANIFEST_NAME).is_file()]
+
+
+def _budget(study: Mapping[str, Any]) -> str:
+    """What is equal, and how much of it: by images and, where the study says them, epochs."""
+    images, epochs = study.get("images"), (study.get("set") or {}).get("epochs")
+    times = f" x {epochs} epochs" if epochs is not None else ""
+    return f"equal {study['equal']}, {f'{images:,}' if images else 'all'} images{times}"

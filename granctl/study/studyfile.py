@@ -18,7 +18,7 @@ features = "depth-7"
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -28,8 +28,11 @@ from granctl.errors import OutputExistsError, UnknownStudyError
 from granctl.files import write_bytes
 from granctl.provenance import digest, plain
 from granctl.shards.build.budget import Share
-from granctl.study.studytables import LISTS, CutTable, Stated, TaxonomyTable
+from granctl.shards.source.resolve import EMBEDDED
+from granctl.study.studytables import LISTS, CutTable, Stated, TaxonomyTable, slug
+from granctl.train.recipe import recipe_names
 from granctl.train.transferspec import Method
+from granctl.tree.lists import ABOUT as LABEL_LISTS
 
 SCHEMA = 1
 STUDIES = Path(__file__).parent.parent / "studies"
@@ -37,7 +40,7 @@ _RANGE = re.compile(r"(\d+)\.\.(\d+)(?:\*(\d+))?")
 SEED_OF_FEATURES = 1000
 """Of the runs whose features are clustered: none of a study's, so no run meets its own."""
 
-Scratch = Literal["none", "same-steps", "same-images", "same-compute"]
+Scratch = Literal["none", "same-steps", "same-images", "same-compute", "recipe"]
 Equal = Literal["epochs", "images", "steps", "compute"]
 Control = Literal["random", "shuffled", "one-an-image"]
 
@@ -87,11 +90,13 @@ class Study:
     N images are classes x images a class."""
     equal: Equal = "epochs"
     """What sources share that differ in images or classes: epochs; images (no source may have a
-    number of its own); optimizer steps (the epochs of the smaller ones are raised to the nearest
-    whole number); or compute (epochs such that the operations of network and head are the same)."""
+    number of its own); optimizer steps (the epochs of a source are the whole number that comes
+    nearest to epochs x images of the study); or compute (epochs such that the operations of network
+    and head are the same)."""
     scratch: Scratch = "same-steps"
     """Training on the targets alone: not at all, for the steps of a transfer, for as many
-    images as pretraining and transfer see together, or for as many operations as they take."""
+    images as pretraining and transfer see together, for as many operations as they take, or for as
+    many steps as the recipe says."""
     stated: Stated | None = None
     """What the source holds, for costs where it is not here; no part of the identity."""
 
@@ -100,11 +105,15 @@ class Study:
 
     def faults(self) -> list[str]:
         """What the types cannot say."""
-        found = []
+        found = (
+            [] if slug(self.name) else [f"name: {self.name!r} has no letter for a folder's name"]
+        )
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             found.append("seeds: each once, at least one")
         if SEED_OF_FEATURES in self.seeds:
             found.append(f"seeds: {SEED_OF_FEATURES} belongs to the runs that features come from")
+        low = {"seeds": self.seeds, "per_class": self.per_class}
+        found += [f"{k}: {n} is below 0" for k, numbers in low.items() for n in numbers if n < 0]
         if "scratch" in self.methods:
             found.append('methods: scratch has a key of its own: scratch = "same-steps"')
         some = ("cut", "targets", "methods", "per_class", "recipe")
@@ -120,16 +129,22 @@ class Study:
     def _faults_of_budgets(self) -> list[str]:
         """Budgets that contradict each other."""
         own = any(table.images and not table.part_of for table in self.cut)
+        parts = [table for table in self.cut if table.part_of and table.pretrain]
         found = []
         if self.images is None:
             if self.share == "equal":
                 found.append("share: equal shares want images = N for the whole study")
-            if self.equal == "steps" and own:
+            if self.equal == "steps" and (own or parts):
                 found.append("equal: steps want images = N for the whole study")
             if self.scratch in ("same-images", "same-compute"):
                 found.append(f"scratch: {self.scratch} wants images = N for the whole study")
         if self.equal == "images" and own:
             found.append("equal: images, but a [[cut]] has images of its own; leave one out")
+        if self.equal == "images" and any(part.images != self.images for part in parts):
+            found.append(
+                "equal: images, but a [[cut]] with part_of has another number; give it the"
+                " images = N of the study"
+            )
         if self.share == "equal" and own:
             found.append(
                 "share: a [[cut]] with images of its own is chosen as they occur; write"
@@ -157,8 +172,28 @@ class Study:
         ]
         return digest({"kind": "study", "schema": SCHEMA, **asked})
 
-    def beside(self, text: str) -> str:
-        """A path as it is meant: relative to the study's file where such a file lies there."""
+    @property
+    def source_place(self) -> str:
+        """The source as `granctl shards build` takes it."""
+        return self.beside(self.source, (EMBEDDED,))
+
+    def list_place(self, name: str) -> str:
+        """A label list as `granctl tree cut` takes it."""
+        return self.beside(name, LABEL_LISTS)
+
+    def recipe_place(self, name: str) -> str:
+        """A recipe as `granctl pretrain` takes it."""
+        return self.beside(name, recipe_names())
+
+    def beside(self, text: str, known: Collection[str] = ()) -> str:
+        """A path as it is meant: relative to the study's file where such a file lies there.
+
+        Args:
+            text: a path, or a name.
+            known: names that come with granctl, which go before files of the same name.
+        """
+        if text in known:
+            return text
         path = Path(self.folder) / Path(text).expanduser()
         return str(path) if path.exists() else text
 

@@ -7,7 +7,6 @@ shards ------^------^     \-> embed -> cut (clusters) -> pretrain ...
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +17,17 @@ from granctl.study import work
 from granctl.study.cells import Cell
 from granctl.study.cutspec import CutSpec
 from granctl.study.fair import alone_steps
+from granctl.study.optionfaults import faults_of_options, options_for
 from granctl.study.sourcecuts import REFERS, SourceCut, cuts_of, part_of, reads_images
 from granctl.study.studyfile import SEED_OF_FEATURES, Study, flat
+from granctl.study.studytables import slug
 from granctl.train.recipe import Recipe, load_recipe
-from granctl.train.transferspec import TRAINS, Method, options_of, takes
+from granctl.train.transferspec import TRAINS
 
 STAGES = ("taxonomy", "shards", "cut", "pretrain", "embed", "transfer")
 _SOURCE = "source"
+_LABELS = "cut.(labels)"
+"""No cut of a study can be called so."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,11 +72,12 @@ def plan_study(study: Study) -> StudyPlan:
     """Turns a study into cells, whose names follow from the file alone.
 
     Raises:
-        SpecError: cuts of one name, or names that are no cut of the study; all faults.
+        SpecError: cuts of one name, or names that are no cut of the study; all faults. Cells that
+            differ would have one name.
         UnknownRecipeError: there is no such recipe.
         BadOptionError: a cut that cannot be.
     """
-    recipes = tuple(load_recipe(study.beside(r), flat(study.set)) for r in study.recipe)
+    recipes = tuple(load_recipe(study.recipe_place(r), flat(study.set)) for r in study.recipe)
     cuts = tuple(cuts_of(study))
     maker = _Maker(study, recipes, cuts)
     if faults := maker.faults():
@@ -84,6 +88,9 @@ def plan_study(study: Study) -> StudyPlan:
                 if cut.table.pretrain:
                     maker.transfers(cut, recipe, seed)
             maker.scratch(recipe, seed)
+    if maker.collisions:
+        mend = "write a name = ... for a cut, or name a target by `granctl data add`"
+        raise SpecError(f"study {study.name}", [*maker.collisions.values(), mend])
     return StudyPlan(
         study=study,
         recipes=recipes,
@@ -104,6 +111,8 @@ class _Maker:
         self.cuts = {cut.name: cut for cut in cuts}
         self.cells: dict[str, Cell] = {}
         self.trainings: dict[str, Training] = {}
+        self.collisions: dict[str, str] = {}
+        """What is wrong with names of cells, by the name."""
 
     def faults(self) -> list[str]:
         """Names that are twice there, or mean nothing."""
@@ -111,6 +120,11 @@ class _Maker:
         found = [
             f"cut {name}: twice; give one of them another name = ..."
             for name in dict.fromkeys(n for n in names if names.count(n) > 1)
+        ]
+        found += [
+            f"cut {name}: it is no name of a file; give it another: name = {slug(name)!r}"
+            for name in self.cuts
+            if name != slug(name)
         ]
         known = list(self.cuts)
         for cut in self.cuts.values():
@@ -138,10 +152,7 @@ class _Maker:
         found += self._unsized()
         stated = self.study.stated.classes if self.study.stated else {}
         found += [f"stated.classes: {n!r} {_no_cut(n, known)}" for n in stated if n not in known]
-        try:
-            options_of(self.study.options)
-        except SpecError as error:
-            found.append(error.message)
+        found += faults_of_options(self.study, self.recipes)
         return found + self._circles()
 
     def _unsized(self) -> list[str]:
@@ -176,7 +187,7 @@ class _Maker:
                 if method == "grouped" and not cut.may_nest:
                     continue
                 for per_class in self.study.per_class:
-                    options = self._options(method)
+                    options = options_for(self.study, method)
                     says = method in TRAINS and not options.get("lengths")
                     params: dict[str, Any] = {"method": method, "recipe": None, "options": options}
                     params["steps"] = self.study.steps if says else None
@@ -188,7 +199,7 @@ class _Maker:
         """Training on every target alone."""
         if self.study.scratch == "none":
             return
-        options = self._options("scratch")
+        options = options_for(self.study, "scratch")
         if self.study.scratch != "same-steps":
             options.pop("lengths", None)
         steps = None if options.get("lengths") else alone_steps(self.study, recipe)
@@ -205,11 +216,6 @@ class _Maker:
         """What is trained, in names of cells; the recipe is told where there are several."""
         told = f".{slug(recipe.name)}" if len(self.recipes) > 1 else ""
         return f"{cut}{told}.s{seed}"
-
-    def _options(self, method: Method) -> dict[str, Any]:
-        """Those of the study that the method takes."""
-        given = options_of(self.study.options)
-        return {name: value for name, value in given.items() if takes(method, name)}
 
     def _measure(
         self,
@@ -236,8 +242,8 @@ class _Maker:
         """The cell of one pretraining."""
         study, images = self.study, cut.table.images or self.study.images
         if study.equal == "steps" and images and study.images:
-            times = max(round(study.images / images), 1)
-            recipe = dataclasses.replace(recipe, epochs=recipe.epochs * times)
+            epochs = max(round(recipe.epochs * study.images / images), 1)
+            recipe = dataclasses.replace(recipe, epochs=epochs)
         name = f"run.{self._place(cut.name, recipe, seed)}"
         source, taken = cut, images
         if cut.table.part_of and cut.table.images:
@@ -294,7 +300,7 @@ class _Maker:
 
     def shards(self) -> str:
         """The cell of the shard set."""
-        params = {"source": self.study.beside(self.study.source), "options": self.study.build}
+        params = {"source": self.study.source_place, "options": self.study.build}
         needs = {"labels": self._labels()} if self._nested_folders() else {}
         return self._add(
             Cell(name="shards", stage="shards", work=work.shards_of, params=params, needs=needs)
@@ -308,9 +314,7 @@ class _Maker:
         """The cell of a map that names every label, by which a build tells folders from ranks."""
         params = {"spec": CutSpec(method="level", level=0)}
         needs = {"taxonomy": self.taxonomy()}
-        return self._add(
-            Cell(name="cut.labels", stage="cut", work=work.cut, params=params, needs=needs)
-        )
+        return self._add(Cell(name=_LABELS, stage="cut", work=work.cut, params=params, needs=needs))
 
     def taxonomy(self) -> str:
         """The cell of the study's own hierarchy."""
@@ -323,18 +327,15 @@ class _Maker:
         )
 
     def _add(self, cell: Cell) -> str:
-        self.cells.setdefault(cell.name, cell)
+        there = self.cells.setdefault(cell.name, cell)
+        if (there.params, there.needs) != (cell.params, cell.needs):
+            self.collisions[cell.name] = f"{cell.name}: two cells that differ would be called so"
         return cell.name
 
 
 def _goal(target: str, method: str, per_class: int) -> str:
     budget = f".{per_class}-a-class" if per_class else ""
     return f"{method}.{slug(target)}{budget}"
-
-
-def slug(text: str) -> str:
-    """A text as it may stand in a file name."""
-    return re.sub(r"[^\w@.-]+", "-", text).strip("-.")
 
 
 def _no_cut(name: str, known: list[str]) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
 from granctl.train.transferspec import Method
 
+_NO_FILE_NAME = re.compile(r"[^\w@.-]+")
 LISTS = ("depth", "level", "classes", "min_images")
 """Keys of a [[cut]] of which each value is a cut."""
 
@@ -70,11 +72,19 @@ class CutTable:
             found.append('features: missing; name a cut, such as features = "leaf"')
         if self.part_of and not (self.classes or self.images):
             found.append("part_of: say which part: classes = N, images = N, or both")
+        called = slug(self.name or "")
+        if self.name is not None and (not called or self.name != called):
+            like = f", such as {called!r}" if called else ""
+            found.append(
+                f"name: {self.name!r} cannot be a part of a file's name; take letters, digits,"
+                f" - . and _{like}"
+            )
         if self.images is not None and self.images < 1:
             found.append(f"images: {self.images} is below 1")
         if self.methods is not None and (not self.methods or "scratch" in self.methods):
             found.append("methods: name one at least, and none of them scratch, which takes no run")
         found += [f"{key}: give one number at least" for key in LISTS if getattr(self, key) == ()]
+        found += [f"classes: {num} is below 1" for num in self.classes or () if num < 1]
         return found
 
 
@@ -115,3 +125,13 @@ class Stated:
         found += ["held_out: it is below 0"] if self.held_out < 0 else []
         wrong = [k for k, n in self.classes.items() if type(n) is not int or n < 1]
         return found + [f"classes.{k}: a number from 1 was expected" for k in wrong]
+
+
+def slug(text: str) -> str:
+    """A text as it may stand in a file name.
+
+    Example:
+        >>> slug("/data/my images"), slug("depth-5")
+        ('data-my-images', 'depth-5')
+    """
+    return _NO_FILE_NAME.sub("-", text).strip("-.")

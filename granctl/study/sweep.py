@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from granctl.alone import making_alone
-from granctl.errors import BadOptionError, RecipeChangedError
+from granctl.errors import BadOptionError, StudyFileChangedError
 from granctl.files import read_json
 from granctl.launch.studyjobs import InQueue, find_submitted, look_into_queue
 from granctl.progress import Progress
-from granctl.provenance import digest, plain, provenance
+from granctl.provenance import plain, provenance
 from granctl.study.cells import Cell, run_cells
 from granctl.study.ledger import STATES, FolderLedger
+from granctl.study.named import said_by_files
 from granctl.study.studyfile import SCHEMA, Study
-from granctl.study.studyplan import STAGES, StudyPlan, plan_study, slug
-from granctl.train.recipe import recipe_names
+from granctl.study.studyplan import STAGES, StudyPlan, plan_study
+from granctl.study.studytables import slug
 from granctl.workspace import (
     SPEC_NAME,
     Artefact,
@@ -52,7 +53,7 @@ def run_study(
     Raises:
         SpecError: the study contradicts itself.
         BadOptionError: `only` names no cell, or there is no process.
-        RecipeChangedError: the study was begun with another text of its recipe's file.
+        StudyFileChangedError: a file that the study names said something else when it was begun.
         CellsFailedError: cells failed; all others are whole.
         WorkerDiedError: a process was killed.
     """
@@ -64,47 +65,50 @@ def run_study(
     with making_alone(folder, progress):
         ledger = FolderLedger(folder)
         done = run_cells(workspace, cells, processes, progress, ledger, keep_going=True)
-        return finish_study(folder, plan, done)
+        return finish_study(folder, plan, whole_cells(ledger, plan.cells) | done)
+
+
+def whole_cells(ledger: FolderLedger, cells: Sequence[Cell]) -> dict[str, Artefact]:
+    """Name -> artefact of the cells that are whole."""
+    return {c.name: made for c in cells if (made := ledger.known(c)) is not None}
 
 
 def begin_study(workspace: Workspace, study: Study) -> Path:
     """The study's folder, with what is asked in it.
 
     Raises:
-        RecipeChangedError: the study was begun with another text of its recipe's file.
+        StudyFileChangedError: a file that the study names said something else when it was begun.
     """
-    folder, inputs = place_of(workspace, study), _inputs(study)
+    folder, inputs = place_of(workspace, study), said_by_files(study)
     if folder_state(folder, study.digest) == "absent":
         begin_folder(folder, study.digest, _asked(study), inputs)
     then = read_json(folder / SPEC_NAME)["provenance"]["inputs"]
-    for recipe, text in inputs.items():
-        if then.get(recipe, text) != text:
-            raise RecipeChangedError(recipe, folder)
+    for name, said in inputs.items():
+        if then.get(name, said) != said:
+            raise StudyFileChangedError(name, folder)
     return folder
 
 
-def recipe_files(study: Study) -> dict[str, Path]:
-    """Of the study's recipes those that do not come with granctl, and their files."""
-    own = (recipe for recipe in study.recipe if recipe not in recipe_names())
-    return {recipe: Path(study.beside(recipe)) for recipe in own}
-
-
-def _inputs(study: Study) -> dict[str, str]:
-    """The study's names of its recipes say nothing of what their files say."""
-    return {recipe: digest(path.read_text()) for recipe, path in recipe_files(study).items()}
-
-
 def finish_study(folder: Path, plan: StudyPlan, done: Mapping[str, Artefact]) -> Artefact:
-    """The study as far as it is made; with its manifest where every cell is."""
+    """The study as far as it is made; with its manifest where every cell is.
+
+    Args:
+        folder: the study's.
+        plan: of the study.
+        done: every cell of it that is whole, not only those of this call.
+    """
     study = plan.study
-    made = len(done) == len(plan.cells) and folder_state(folder, study.digest) != "whole"
+    whole = len(done) == len(plan.cells)
     details = _details(plan, done)
-    if made:
+    made = any(artefact.made for artefact in done.values())
+    if whole and folder_state(folder, study.digest) != "whole":
+        made = True
         head = {"kind": "study", "schema": SCHEMA, "digest": study.digest}
-        finish_folder(
-            folder, {**head, **details, "provenance": provenance(_asked(study), _inputs(study))}
-        )
-    return Artefact(kind="study", path=folder, digest=study.digest, made=made, details=details)
+        inputs = read_json(folder / SPEC_NAME)["provenance"]["inputs"]
+        finish_folder(folder, {**head, **details, "provenance": provenance(_asked(study), inputs)})
+    return Artefact(
+        kind="study", path=folder, digest=study.digest, made=made, whole=whole, details=details
+    )
 
 
 def _asked(study: Study) -> dict[str, Any]:

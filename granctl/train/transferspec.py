@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from granctl import spec
-from granctl.errors import BadOptionError
+from granctl.errors import BadOptionError, SpecError
 from granctl.progress import Progress
 from granctl.provenance import plain
 from granctl.train.leaks import Leaks
@@ -194,11 +194,19 @@ def options_of(table: Mapping[str, Any]) -> dict[str, Any]:
     """
     given = dict(table)
     tries = given.pop("tries", None)
+    if not isinstance(tries, (Mapping, list, tuple, type(None))):
+        raise SpecError("options of a transfer", ["tries: a table of lists was expected"])
     read = spec.parse(_Options, given, "options of a transfer")
     found = {name: getattr(read, name) for name in given}
     found |= {name: tuple(sorted(set(found[name]))) for name in _RISING if name in found}
     if tries is not None:
-        pairs = tries.items() if isinstance(tries, Mapping) else tries
+        pairs = list(tries.items() if isinstance(tries, Mapping) else tries)
+        lists = [
+            key for key, values in pairs if not isinstance(values, (list, tuple)) or not values
+        ]
+        if lists:
+            problem = 'a list of values was expected: "optimizer.lr" = [0.01, 0.03]'
+            raise SpecError("options of a transfer", [f"tries.{key}: {problem}" for key in lists])
         found["tries"] = tuple((key, tuple(values)) for key, values in pairs)
     return found
 

@@ -130,6 +130,19 @@ def test_cells_whose_submission_was_killed_are_submitted_later(granctl, asked, p
     assert "shards (task 8_0) ended without doing its work" in ended.err
 
 
+def test_cells_that_had_no_task_are_submitted_when_others_are_done(granctl, asked, programs):
+    """Jobs of one cell are in the queue, twice: the others are submitted after them, not missed."""
+    programs(sbatch="echo 7", squeue="", scontrol="", scancel="")
+    granctl(*asked, *SLURM, "--no-wait", "--cell", "cut.leaf")
+    count = 'n=$(cat "$0.n" 2>/dev/null || echo 0); n=$((n + 1)); echo $n > "$0.n"'
+    programs(squeue=f'{count}; case $n in 1|3) echo "7|0|RUNNING|None";; esac', sbatch="echo 8")
+    ended = granctl(*asked, *SLURM)
+    assert ended.code == 4
+    assert ended.err.count("are in the queue: no others are submitted") == 2
+    assert "6 cells are submitted" in ended.err
+    assert "shards (task 8_0) ended without doing its work" in ended.err
+
+
 def test_workspace_that_nodes_do_not_see(granctl, asked, programs):
     """A job that fails and leaves no log: the mend says which disk it must be."""
     show = "JobId=9 ArrayJobId=7 ArrayTaskId=0 JobState=FAILED ExitCode=0:53 NodeList=node1"

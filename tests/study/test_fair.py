@@ -26,6 +26,7 @@ from granctl.workspace import Workspace
 HEAD = 'seeds = 2\ntargets = ["source@leaf"]\n'
 ONE = 'recipe = "embedded-resnet"\n'
 LEAF = "[[cut]]\nlevel = 0\n"
+PART = '[[cut]]\npart_of = "leaf"\nclasses = 5\n'
 
 
 def plan_of(folder: Path, text: str) -> StudyPlan:
@@ -66,11 +67,17 @@ def test_parts_are_named_for_what_is_taken(tmp_path: Path) -> None:
     assert [r["images"] for r in costs(tmp_path, plan)["sources"]] == [12_000, 90, 90]
 
 
+def test_images_a_class_are_counted_a_label(tmp_path: Path) -> None:
+    """A build of at most 20 images a class has 20 of each of the ten labels."""
+    found = costs(tmp_path, plan_of(tmp_path, ONE + "[build]\nper_class = 20\n" + LEAF))
+    assert found["images"] == 200
+
+
 def test_equal_compute_trains_costly_heads_for_fewer_epochs(tmp_path: Path) -> None:
     """One class an image: its head's operations come off its epochs; the plan says what is left."""
     text = ONE + 'equal = "compute"\ncontrols = ["one-an-image"]\n[set]\nepochs = 20\n' + LEAF
     rows = costs(tmp_path, plan_of(tmp_path, text))["sources"]
-    recipe = load_recipe("embedded-resnet")
+    recipe = load_recipe("embedded-resnet", {"input.channels": 1})  # those of the images
     size = recipe_size(recipe, 12_000)
     assert size is not None
     expected = fair_epochs(20, 12_000, 12_000, size)
@@ -95,6 +102,10 @@ def test_the_run_has_the_epochs_that_the_plan_states(tmp_path: Path) -> None:
         paths = {role: made[need] for role, need in cell.needs.items()}
         made[name] = cell.work(workspace, progress=Silent(), **cell.params, **paths).path
     run = Run.open(made["run.one-an-image.s0"])
+    size = recipe_size(run.recipe, 320)
+    (row,) = (r for r in costs(tmp_path, plan)["sources"] if r["cut"] == "one-an-image")
+    assert size is not None
+    assert row["flops"] == 256 * run.recipe.epochs * size.training_flops
     assert run.recipe.epochs == stated["one-an-image"]
     assert run.record["classes_present"] == 320
 
@@ -167,8 +178,8 @@ def test_scratch_is_given_the_lengths_and_tries_of_finetuning(tmp_path: Path) ->
     found = costs(tmp_path, plan)["transfers"]
     batch = plan.recipe.scratch.batch_size
     assert {(r["method"], r["images_seen"]) for r in found} == {
-        ("finetune", 2 * 14 * 3 * batch),
-        ("scratch", 2 * 14 * 3 * batch),
+        ("finetune", 2 * (14 + 2 * 9) * batch),
+        ("scratch", 2 * (14 + 2 * 9) * batch),
     }
 
 
@@ -205,6 +216,8 @@ def test_plans_are_stable(tmp_path: Path) -> None:
     ("text", "words"),
     [
         (ONE + 'equal = "images"\n[[cut]]\ndepth = 5\nimages = 9\n', "leave one out"),
+        (ONE + 'equal = "steps"\n' + LEAF + PART, "equal: steps want images"),
+        (ONE + 'equal = "images"\nimages = 9\n' + LEAF + PART, "part_of has another number"),
         (ONE + 'share = "equal"\n' + LEAF, "share: equal shares want images"),
         (ONE + 'share = "equal"\nimages = 9\n[[cut]]\ndepth = 5\nimages = 5\n', "part_of = CUT"),
         (ONE + 'scratch = "same-compute"\n' + LEAF, "scratch: same-compute wants images"),
@@ -257,16 +270,23 @@ def test_compute_of_what_only_timm_knows_is_refused(tmp_path: Path) -> None:
 def test_a_study_of_equal_compute_has_one_curve(tmp_path: Path, equal: str, curves: int) -> None:
     """Given the study's folder, sources that see different numbers of images are compared."""
     folder = tmp_path / "studies" / "mine-0"
-    write_json(folder / "spec.json", {"digest": "0", "spec": {"equal": equal}})
+    write_json(folder / "spec.json", {"digest": "0", "spec": {"equal": equal, "images": 400}})
     for i, (cut, seen) in enumerate({"leaf": 1200, "one-an-image": 700}.items()):
         record = fake_result(cut=cut, method=cut)
         record["source"]["images_seen"] = seen
         path = write_result(tmp_path / "results", record)
         write_json(folder / "cells" / f"{i}.json", {"kind": "result", "path": str(path)})
+    if equal != "epochs":  # another number of images shares no curve with this one
+        other = tmp_path / "studies" / "other-0"
+        asked = {"equal": equal, "images": None, "set": {"epochs": 2}}
+        write_json(other / "spec.json", {"digest": "1", "spec": asked})
+        write_json(other / "cells" / "0.json", {"kind": "result", "path": str(path)})
+        (said,) = {r["budget"] for r in load_results([other])}
+        assert said == f"equal {equal}, all images x 2 epochs"
     panels = summarise(load_results([folder]))
     assert len(panels) == curves
     shared = {p.setting["images_seen"] for p in panels}
-    assert shared == ({f"equal {equal}"} if curves == 1 else {1200, 700})
+    assert shared == ({f"equal {equal}, 400 images"} if curves == 1 else {1200, 700})
     assert len(summarise(load_results([tmp_path / "results"]))) == 2, (
         "nothing says that they belong together"
     )

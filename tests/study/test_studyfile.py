@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from granctl.errors import BadOptionError, SpecError, UnknownStudyError
+from granctl.study.named import said_by_files
 from granctl.study.studyfile import load_study, study_names
 from granctl.study.studyplan import plan_study
 
@@ -19,6 +20,8 @@ LEAF = "[[cut]]\nlevel = 0\n"
 
 
 def study_file(folder: Path, text: str, head: str = HEAD) -> str:
+    (folder / "in").mkdir(exist_ok=True)
+    (folder / "in" / "map.tsv").touch()
     path = folder / "mine.toml"
     path.write_text(head + text)
     return str(path)
@@ -87,23 +90,41 @@ def test_maps_drawn_for_each_seed_have_a_cell_each(tmp_path: Path) -> None:
     assert maps == {"cut.random-like-leaf.s0": 0, "cut.random-like-leaf.s1": 1}
 
 
-def test_equal_steps_raise_the_epochs_of_smaller_sources(tmp_path: Path) -> None:
-    """A source of a quarter of the images sees each four times as often."""
-    head = HEAD + 'equal = "steps"\nimages = 8000\n[set]\nepochs = 2\n'
-    text = LEAF + "[[cut]]\ndepth = 5\nimages = 2000\n"
+def test_equal_steps_have_the_epochs_that_come_nearest(tmp_path: Path) -> None:
+    """Sources of fewer and of more images, a part among them, see about 80,000 images each."""
+    head = HEAD + 'equal = "steps"\nimages = 8000\n[set]\nepochs = 10\n'
+    text = LEAF + "".join(
+        f"[[cut]]\ndepth = {depth}\nimages = {images}\n"
+        for depth, images in ((5, 2000), (6, 5400), (7, 12_000))
+    )
+    text += '[[cut]]\npart_of = "leaf"\nclasses = 5\nimages = 3000\n'
     plan = plan_study(load_study(study_file(tmp_path, text, head)))
-    params = {c.name: c.params for c in plan.of_stage("pretrain")}
-    assert params["run.leaf.s0"]["recipe"].epochs == 2
-    assert params["run.depth-5.s0"]["recipe"].epochs == 8
+    params = {c.name: c.params for c in plan.of_stage("pretrain") if c.name.endswith("s0")}
+    assert [p["recipe"].epochs for p in params.values()] == [10, 40, 15, 7, 27]
     assert params["run.depth-5.s0"]["images"] == 2000
 
 
-def test_scratch_for_as_many_images_as_pretraining_and_transfer(tmp_path: Path) -> None:
-    """`same-images`: the steps of a transfer and those that pretraining's images would take."""
-    head = HEAD + 'scratch = "same-images"\nimages = 6400\n[set]\nepochs = 2\n'
-    plan = plan_study(load_study(study_file(tmp_path, LEAF, head)))
-    (steps,) = {c.params["steps"] for c in plan.of_stage("transfer") if "scratch" in c.name}
-    assert steps == plan.recipe.finetune.steps + 2 * 6400 // plan.recipe.scratch.batch_size
+@pytest.mark.parametrize(
+    ("head", "steps"),
+    [
+        # 2 x 6,400 images, and 200 steps of 64: 25,600 images in batches of 128
+        (
+            'scratch = "same-images"\nimages = 6400\n[set]\nepochs = 2\nscratch.batch_size = 128\n',
+            200,
+        ),
+        ('scratch = "same-images"\nimages = 6400\n[set]\nepochs = 2\n', 400),
+        ('scratch = "same-images"\nimages = 64\n[options]\nlengths = [5, 9]\n', 3 + 9),
+        ("[set]\nscratch.steps = 900\n", 200),
+        ("steps = 7\n[set]\nscratch.steps = 900\n", 7),
+        ("", None),
+        ('scratch = "recipe"\nsteps = 7\n[set]\nscratch.steps = 900\n', None),
+    ],
+)
+def test_scratch_is_as_long_as_is_said(tmp_path: Path, head: str, steps: int | None) -> None:
+    """As many images as pretraining and transfer, a transfer's steps, or (None) the recipe's."""
+    plan = plan_study(load_study(study_file(tmp_path, LEAF, HEAD + head)))
+    (found,) = {c.params["steps"] for c in plan.of_stage("transfer") if "scratch" in c.name}
+    assert found == steps
 
 
 @pytest.mark.parametrize(
@@ -119,12 +140,69 @@ def test_scratch_for_as_many_images_as_pretraining_and_transfer(tmp_path: Path) 
         (LEAF + "[[cut]]\nrandom = true\nlike = 'leav'\n", "did you mean leaf"),
         (LEAF + "[[cut]]\nname='r'\nrandom = true\nlike = 'r'\n", "made from itself"),
         ("[[cut]]\ndepth = 5\n", "known: depth-5"),
+        (LEAF + "[[cut]]\nname = 'a/b'\ndepth = 5\n", "'a/b' cannot be a part .* such as 'a-b'"),
+        (LEAF + "[[cut]]\nname = ''\ndepth = 5\n", "'' cannot be a part of a file's name"),
+        (LEAF + "[[cut]]\nname = '..'\ndepth = 5\n", "'..' cannot be a part of a file's name"),
+        (LEAF + "[[cut]]\nrandom = true\nlike = 'in/map.tsv'\n", "name = 'random-like-in-map.tsv'"),
+        (LEAF + "[[cut]]\nclasses = 0\n", "classes: 0 is below 1"),
     ],
 )
 def test_faults_of_a_study_are_named(tmp_path: Path, text: str, words: str) -> None:
     """What contradicts itself, is misspelt, or refers to nothing."""
     with pytest.raises(SpecError, match=words):
         plan_study(load_study(study_file(tmp_path, text)))
+
+
+def test_cells_that_differ_have_names_that_differ(tmp_path: Path) -> None:
+    """Two targets of nearly the same place are refused, not taken for one."""
+    head = HEAD.replace('"source@leaf"', '"/data/a@leaf", "data/a@leaf"')
+    with pytest.raises(SpecError, match=r"finetune\.data-a@leaf: two cells that differ"):
+        plan_study(load_study(study_file(tmp_path, LEAF, head)))
+
+
+def test_names_that_come_with_granctl_go_before_files(tmp_path: Path) -> None:
+    """Folders and files of the same names beside the study's file are not meant."""
+    for name in ("embedded", "embedded-resnet", "1k"):
+        (tmp_path / name).mkdir()
+    head = HEAD + 'label_list = "1k"\n'
+    plan = plan_study(load_study(study_file(tmp_path, LEAF, head)))
+    assert plan.of_stage("shards")[0].params["source"] == "embedded"
+    assert plan.cuts[0].spec.list == "1k"
+    assert said_by_files(plan.study) == {}
+
+
+def test_a_cut_may_be_called_labels(tmp_path: Path) -> None:
+    """Over folders, for whose shards a map of all labels is made too."""
+    tree = '[taxonomy]\nform = "folders"\npath = "in"\n'
+    text = tree + '[[cut]]\nname = "labels"\ndepth = 1\n[[cut]]\nlevel = 0\n'
+    cells = {c.name: c for c in plan_study(load_study(study_file(tmp_path, text))).cells}
+    assert cells["cut.labels"].params["spec"].depth == 1
+    assert cells["shards"].needs == {"labels": "cut.(labels)"}
+    assert cells["cut.(labels)"].params["spec"].level == 0
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        ("seeds = [-1]\n", "seeds: -1 is below 0"),
+        ('name = "/"\n', "name: '/' has no letter"),
+        ("per_class = -5\n", "per_class: -5 is below 0"),
+        ('methods = "knn"\n[options]\nk = 0\n', "options: --k: 0 is below 1"),
+        ('methods = "fewshot"\n[options]\nshots = [0]\n', "options: --shots: 0 is below 1"),
+        ('[options]\ntries = { "optimizer.lr" = 0.01 }\n', "tries.optimizer.lr: a list"),
+        ('[options]\ntries = { "optimizer.lr" = [] }\n', "tries.optimizer.lr: a list"),
+        ("[options]\ntries = 3\n", "tries: a table of lists"),
+        ('[options]\ntries = { "optimizer.rate" = [0.01] }\n', "optimizer.rate: unknown key"),
+        ('[options]\ntries = { "clip" = ["x"] }\n', "clip: .*was expected"),
+        ("[build]\nper_class = 0\n", "build: --per-class: 0 is below 1"),
+        ("[build]\nperclass = 3\n", "did you mean per_class"),
+    ],
+)
+def test_numbers_that_cannot_be_are_told_by_the_plan(tmp_path: Path, head: str, words: str) -> None:
+    """Not by a cell, after hours, nor as a bug."""
+    given = HEAD.replace("seeds = 2\n", "") if head.startswith("seeds") else HEAD
+    with pytest.raises(SpecError, match=words):
+        plan_study(load_study(study_file(tmp_path, LEAF, given + head)))
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 from killed_study import FEW, FORTY, STUDY, command, kill_at_random, numbers, weights
 
-from granctl.errors import BadOptionError, CellsFailedError, RecipeChangedError
+from granctl.errors import BadOptionError, CellsFailedError, StudyFileChangedError
 from granctl.progress import Silent
 from granctl.study.cells import Cell, run_cells
 from granctl.study.costs import costs_of
 from granctl.study.ledger import FolderLedger
+from granctl.study.named import said_by_files
 from granctl.study.results import load_results
 from granctl.study.studyfile import load_study
 from granctl.study.studyplan import plan_study
-from granctl.study.sweep import place_of, run_study, status_of
+from granctl.study.sweep import begin_study, place_of, run_study, status_of
 from granctl.train.recipe import recipe_text
 from granctl.workspace import Artefact, Workspace
 
@@ -59,10 +60,30 @@ def test_a_study_runs_once(study_path: Path, tmp_path: Path) -> None:
 def test_one_cell_and_what_it_needs(study_path: Path, tmp_path: Path) -> None:
     """A task of an array makes its own cell, and finds or makes what that needs."""
     workspace, study = Workspace(tmp_path / "ws"), load_study(str(study_path))
-    run_study(workspace, study, 1, Silent(), only=["cut.depth-5"])
+    part = run_study(workspace, study, 1, Silent(), only=["cut.depth-5"])
     assert [e.cell for e in _entries(workspace, study) if e.state == "done"] == ["cut.depth-5"]
+    assert (part.made, part.whole, part.details["whole"]) == (True, False, 1)
+    again = run_study(workspace, study, 1, Silent(), only=["cut.depth-5"])
+    assert (again.made, again.whole) == (False, False)
     with pytest.raises(BadOptionError, match="no cell of the study"):
         run_study(workspace, study, 1, Silent(), only=["cut.depth-55"])
+
+
+def test_the_last_cell_makes_the_study_whole(tmp_path: Path) -> None:
+    """Cells of earlier calls count: the manifest is written by who makes the last one."""
+    (tmp_path / "few.toml").write_text(FEW)
+    workspace, study = Workspace(tmp_path / "ws"), load_study(str(tmp_path / "few.toml"))
+    cells = plan_study(study).cells
+    ledger = FolderLedger(begin_study(workspace, study))
+    for cell in cells:
+        if cell.name != "cut.leaf":
+            made = tmp_path / cell.name
+            made.touch()
+            ledger.began(cell)
+            ledger.made(cell, Artefact(kind="run", path=made, digest="0", made=True))
+    done = run_study(workspace, study, 1, Silent(), only=["cut.leaf"])
+    assert (done.whole, done.details["whole"], len(done.details["results"])) == (True, 4, 1)
+    assert (done.path / "manifest.json").is_file()
 
 
 def test_recipe_that_was_changed_is_refused(tmp_path: Path) -> None:
@@ -73,10 +94,49 @@ def test_recipe_that_was_changed_is_refused(tmp_path: Path) -> None:
     workspace, study = Workspace(tmp_path / "ws"), load_study(str(path))
     run_study(workspace, study, 1, Silent(), only=["cut.depth-5"])
     recipe.write_text(recipe_text("embedded-resnet") + "\n# another\n")
-    with pytest.raises(RecipeChangedError, match=r"mine.toml was changed since .*small-"):
+    with pytest.raises(StudyFileChangedError, match=r"mine.toml was changed since .*small-"):
         run_study(workspace, study, 1, Silent(), only=["cut.depth-6"])
     recipe.write_text(recipe_text("embedded-resnet"))
     run_study(workspace, study, 1, Silent(), only=["cut.depth-6"])
+
+
+def test_files_of_a_study_are_part_of_what_it_is(tmp_path: Path) -> None:
+    """Two folders with the same study and another tree beside it: one does not take the other's."""
+    text = STUDY.replace("[set]", '[taxonomy]\nform = "edges"\npath = "e.tsv"\n[set]')
+    workspace, tree = Workspace(tmp_path / "ws"), "shoe\tthings\nshirt\tthings\n"
+    for folder, said in (("a", tree), ("b", tree + "hat\tthings\n"), ("c", tree)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "e.tsv").write_text(said)
+        (tmp_path / folder / "st.toml").write_text(text)
+    studies = {name: load_study(str(tmp_path / name / "st.toml")) for name in "abc"}
+    folder = begin_study(workspace, studies["a"])
+    with pytest.raises(StudyFileChangedError, match=r"e\.tsv was changed since"):
+        begin_study(workspace, studies["b"])
+    assert begin_study(workspace, studies["c"]) == folder
+    spec = json.loads((folder / "spec.json").read_text())
+    del spec["provenance"]["inputs"]["e.tsv"]  # as of a study begun before files were noted
+    (folder / "spec.json").write_text(json.dumps(spec))
+    begin_study(workspace, studies["b"])
+
+
+def test_folders_and_large_files_are_told_apart_cheaply(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder by the names at its top; a file that is too large to read by its two ends."""
+    text = STUDY.replace("seeds = 2", 'seeds = 2\nsource = "pics"\nlabel_list = "mine.txt"')
+    (tmp_path / "st.toml").write_text(text)
+    (tmp_path / "pics/train/cat").mkdir(parents=True)
+    (tmp_path / "mine.txt").write_text("a" * 100)
+    study = load_study(str(tmp_path / "st.toml"))
+    first = said_by_files(study)
+    assert set(first) == {"pics", "mine.txt"}
+    (tmp_path / "pics/train/dog").mkdir()
+    assert said_by_files(study)["pics"] != first["pics"]
+    monkeypatch.setattr("granctl.study.named._WHOLE", 10)
+    monkeypatch.setattr("granctl.study.named._END", 10)
+    large = said_by_files(study)["mine.txt"]
+    (tmp_path / "mine.txt").write_text("a" * 99 + "b")
+    assert large not in (first["mine.txt"], said_by_files(study)["mine.txt"])
 
 
 def _entries(workspace: Workspace, study: object) -> list:
