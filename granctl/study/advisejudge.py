@@ -106,12 +106,14 @@ def judge(
     goals = {grid.goal: grid for grid in grids}
     files = spec.features, spec.target_features
     seen = {key: seen_by_network(g.source, g.target, *files) for key, g in goals.items()}
-    asked = {
+    asked: dict[str, Any] = {
         "results": sorted(str(r["digest"]) for r in results),
         "taxonomy": open_taxonomy(spec.taxonomy).digest,
         "goals": [{"goal": list(key), **spec.record(found)} for key, found in seen.items()],
         "grids": [grid.record() for grid in grids],
     }
+    if names := {str(r["digest"]): r["study_cut"] for r in results if "study_cut" in r}:
+        asked["names"] = names
     identity = digest({"kind": "judgement", "schema": SCHEMA, "version": __version__, **asked})
     folder = out.absolute() if out else workspace.place("judgement", "judgement", identity)
 

@@ -75,10 +75,11 @@ def _map(result: Result) -> str | None:
 
 
 def _facts(result: Result) -> dict[str, Any]:
-    """How the map was made, without its seeds: dotted names."""
+    """How the map was made, without its seeds and what is None: dotted names."""
     source = result["source"]
-    params = source.get("params") or {}
-    found = {key: v for key, v in flat(params).items() if key.rpartition(".")[2] != _SEED}
+    params = flat(source.get("params") or {})
+    told = {key: value for key, value in params.items() if value is not None}
+    found = {key: value for key, value in told.items() if key.rpartition(".")[2] != _SEED}
     keyed = found.pop("split", None)  # as in the maps of single images
     of = "labels" if keyed is None else "images"
     return {"cut": source["cut"], "method": source["method"], "of": of, **found}
@@ -138,12 +139,12 @@ def _names(units: Mapping[int, tuple[Unit, Result]]) -> dict[Unit, str]:
     found: dict[Unit, str] = {}
     for name, alike in by_name.items():
         keys = list(dict.fromkeys(key for unit in alike for key in facts[unit]))
-        several = [k for k in keys if len({str(facts[unit].get(k)) for unit in alike}) > 1]
+        several = [k for k in keys if len({json.dumps(facts[unit].get(k)) for unit in alike}) > 1]
         told = {unit: _told(facts[unit], several) for unit in alike}
         for unit in alike:
             words = told[unit]
             if list(told.values()).count(words) > 1:  # the digest of the map, or of its inputs
-                words = [*words, short(unit[2])]
+                words = [*words, short(unit[2] or digest(unit))]
             found[unit] = f"{name} ({', '.join(words)})" if words else name
     return found
 

@@ -94,6 +94,8 @@ def test_one_map_for_all_seeds_and_one_a_seed() -> None:
     one = [result("kmeans-40-free", {**params, "seed": 0}, "one", s) for s in SEEDS]
     assert points(one) == {"kmeans-40-free": 3}
     assert points(each_seed("kmeans-40-free", params)) == {"kmeans-40-free": 3}
+    older = result("kmeans-40-free", {"classes": 40, "split": "train", "seed": 3}, "older", 3)
+    assert points([*one, older]) == {"kmeans-40-free": 4}, "None is as if it were not said"
     linked = [result("ward-9", {"classes": 9, "within": "random-2"}, f"{s}", s) for s in SEEDS]
     assert points(linked) == {"ward-9": 3}, "each inside the random classes of its seed"
 
