@@ -120,3 +120,14 @@ def _value_from(hint: Any, value: Any, place: str, faults: list[str]) -> Any:
     name = hint.__name__ if isinstance(hint, type) else str(hint)
     faults.append(f"{place}: {name} was expected, not {value!r}")
     return None
+
+
+def flat(table: Mapping[str, Any], head: str = "") -> dict[str, Any]:
+    """A nested table with dotted keys: `{"optimizer": {"lr": 1}}` as `{"optimizer.lr": 1}`."""
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{head}{key}.")
+        else:
+            found[f"{head}{key}"] = value
+    return found

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from granctl.study.summary import t_quantile
+from granctl.study.estimates import t_quantile
 
 RESAMPLES = 20_000
 _ROUNDING = 1e-9

@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from granctl.study.points import PUBLIC
 from granctl.study.summary import TARGET_ALONE, Panel, Point, difference
+from granctl.study.wording import count, per_cent
 
 MOST_NAMES = 4
-
-
-def per_cent(fraction: float, digits: int = 1) -> str:
-    """A fraction as per cent: `0.8312` is `83.1 %`."""
-    return f"{100 * fraction:.{digits}f} %"
-
-
-def count(number: int, noun: str) -> str:
-    """`1 seed`, `3 seeds`, `10 classes`."""
-    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
-    return f"{number:,} {noun if number == 1 else plural}"
 
 
 def source_words(point: Point) -> str:

@@ -10,16 +10,9 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from granctl.study.estimates import Estimate, estimate, t_quantile
 from granctl.study.statistics import RESAMPLES, seeds_to_tell
-from granctl.study.summary import (
-    TARGET_ALONE,
-    Estimate,
-    Panel,
-    Point,
-    by_seed,
-    estimate,
-    t_quantile,
-)
+from granctl.study.summary import TARGET_ALONE, Panel, Point, by_seed
 
 _RESAMPLING_SEED = 20_230_317
 """A report of the same results must say the same: the resamples are part of the method."""

@@ -6,10 +6,12 @@ import re
 from html import escape
 
 from granctl.study.answer import answer
+from granctl.study.estimates import Estimate
 from granctl.study.figures import panel_title
-from granctl.study.summary import FAMILIES, TARGET_ALONE, Estimate, Panel, Point
-from granctl.study.table import NONE, difference_text, legend
+from granctl.study.summary import FAMILIES, TARGET_ALONE, Panel, Point
+from granctl.study.table import difference_text, legend
 from granctl.study.verdict import verdicts
+from granctl.study.wording import NONE
 
 _STRIP_WIDTH = 140
 _LONGEST_WHOLE = 20

@@ -24,12 +24,13 @@ from granctl.errors import (
     TooFewSeedsError,
 )
 from granctl.progress import Progress
+from granctl.study.estimates import estimate
 from granctl.study.figures import panel_title
 from granctl.study.pairing import pair_of
 from granctl.study.resampling import RESAMPLING_SEED, half_widths, image_sums
 from granctl.study.results import Result
 from granctl.study.sharedimages import kept_of, shared_checksums
-from granctl.study.summary import Panel, Point, estimate
+from granctl.study.summary import Panel, Point
 from granctl.train.predictions import Kept
 
 By = Literal["loss", "margin", "mistakes"]

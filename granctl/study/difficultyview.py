@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 from granctl.files import replacing
 from granctl.study.difficulty import BinRow, DifficultyPanel, Ranged, SourceRows
 from granctl.study.figures import STYLE_OF_FAMILY, figure_style, panel_title
-from granctl.study.table import NONE, csv_of
+from granctl.study.table import csv_of
+from granctl.study.wording import NONE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -17,7 +17,6 @@ from granctl.errors import GranctlError
 from granctl.shards.index import Rows, ShardSet
 from granctl.shards.read import ImageReader
 from granctl.shards.thumbnails import thumbnail
-from granctl.study.answer import count
 from granctl.study.comparison import unbroken
 from granctl.study.figures import panel_title
 from granctl.study.grid import Column, Grid, grid_html, number
@@ -25,6 +24,7 @@ from granctl.study.pairing import pair_of
 from granctl.study.results import Result
 from granctl.study.summary import Panel
 from granctl.study.webpage import Part, section
+from granctl.study.wording import count
 from granctl.train.lookup import shards_by_digest
 from granctl.train.predictions import Kept, read_predictions
 from granctl.workspace import Workspace

@@ -14,7 +14,8 @@ from html import escape
 from typing import Any
 
 from granctl.study.latex import latex_table
-from granctl.study.table import NONE, csv_of
+from granctl.study.table import csv_of
+from granctl.study.wording import NONE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

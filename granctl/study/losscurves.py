@@ -9,7 +9,6 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from granctl.study.answer import count
 from granctl.study.linefigure import (
     NUM_COLOURS,
     Axis,
@@ -23,6 +22,7 @@ from granctl.study.results import Result
 from granctl.study.runlogs import RunLog, run_log
 from granctl.study.summary import Panel
 from granctl.study.webpage import Part, folded, section
+from granctl.study.wording import count
 
 _MOST_OPEN = 2
 _MOST_DOTS, _MOST_THIN_DOTS = 100, 50

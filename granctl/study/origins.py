@@ -8,12 +8,12 @@ from html import escape
 from typing import Any
 
 from granctl.provenance import digest, short
-from granctl.study.answer import count
 from granctl.study.figures import panel_title
 from granctl.study.lineage import Step
 from granctl.study.results import Result
 from granctl.study.summary import Panel
 from granctl.study.webpage import section
+from granctl.study.wording import count
 
 
 def measured_section(panel: Panel) -> str:

@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from granctl.spec import flat
 from granctl.study.results import Result
-from granctl.study.studyfile import flat
 
 _OWN_HEAD = "grouped"
 _NO_LABELS = 0

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from granctl.provenance import plain
-from granctl.study.answer import count
 from granctl.study.ledger import STATES
 from granctl.study.studyplan import StudyPlan
-from granctl.study.table import NONE
+from granctl.study.wording import NONE, count
 
 _WIDTH_OF_NAMES = 16
 """So that 80 columns hold the numbers too."""

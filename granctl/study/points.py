@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from granctl.provenance import digest, short
+from granctl.spec import flat
 from granctl.study.results import Result
-from granctl.study.studyfile import flat
 
 PUBLIC = "public"
 """The family of public weights, which no cut of ours made: a line to compare with."""

@@ -8,7 +8,7 @@ from typing import Any
 from granctl.errors import ManifestMismatchError
 from granctl.files import read_json
 from granctl.provenance import short
-from granctl.study.studyfile import flat
+from granctl.spec import flat
 from granctl.workspace import SPEC_NAME
 
 _OF_TRANSFERS = ("finetune", "scratch", "linear")

@@ -12,8 +12,9 @@ from granctl import spec
 from granctl.study.figures import panel_title
 from granctl.study.grid import Cell, Column, Grid, grid_html, number, word
 from granctl.study.summary import TARGET_ALONE, Panel, Point
-from granctl.study.table import NONE, interval_text
+from granctl.study.table import interval_text
 from granctl.study.webpage import Part, section
+from granctl.study.wording import NONE
 from granctl.workspace import embedded
 
 FACTS_NAME = "published.toml"

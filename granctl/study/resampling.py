@@ -23,7 +23,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from granctl.study.summary import t_quantile
+from granctl.study.estimates import t_quantile
 
 RESAMPLES = 2_000
 RESAMPLING_SEED = 20_230_316

@@ -10,8 +10,8 @@ from granctl.study.grid import Cell, Column, Grid, grid_html, number, word
 from granctl.study.results import Result
 from granctl.study.runlogs import RunLog, run_log, transfer_log
 from granctl.study.summary import TARGET_ALONE, Panel
-from granctl.study.table import NONE
 from granctl.study.webpage import Part, section
+from granctl.study.wording import NONE
 
 _COLUMNS = (
     Column(title="Source cut", name="source", text=True),

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from granctl.study.summary import Estimate, Panel, Point, by_seed, estimate, t_quantile
+from granctl.study.estimates import Estimate, estimate, t_quantile
+from granctl.study.summary import Panel, Point, by_seed
 
 RESAMPLES = 10_000
 _RESAMPLING_SEED = 20_230_316

@@ -256,17 +256,6 @@ def copy_study(name_or_path: str, out: Path | None) -> Path:
     return path
 
 
-def flat(table: Mapping[str, Any], head: str = "") -> dict[str, Any]:
-    """A nested table with dotted keys: `{"optimizer": {"lr": 1}}` as `{"optimizer.lr": 1}`."""
-    found: dict[str, Any] = {}
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{head}{key}.")
-        else:
-            found[f"{head}{key}"] = value
-    return found
-
-
 def _with_lists(table: Mapping[str, Any]) -> dict[str, Any]:
     """The table with single numbers and ranges, where lists are meant, as lists."""
     found = dict(table)

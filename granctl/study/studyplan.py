@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any, cast
 
 from granctl.errors import SpecError, near
+from granctl.spec import flat
 from granctl.study import work
 from granctl.study.cells import Cell
 from granctl.study.cutspec import CutSpec
 from granctl.study.fair import alone_steps
 from granctl.study.optionfaults import faults_of_options, options_for
 from granctl.study.sourcecuts import REFERS, SourceCut, cuts_of, part_of, reads_images
-from granctl.study.studyfile import SEED_OF_FEATURES, Study, flat
+from granctl.study.studyfile import SEED_OF_FEATURES, Study
 from granctl.study.studytables import slug
 from granctl.train.recipe import Recipe, load_recipe
 from granctl.train.transferspec import TRAINS

@@ -8,14 +8,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from granctl.study.answer import count
+from granctl.study.estimates import Estimate
 from granctl.study.figures import panel_title
 from granctl.study.latex import latex_table
-from granctl.study.summary import Estimate, Panel, Point
+from granctl.study.summary import Panel, Point
 from granctl.study.verdict import verdicts
-
-NONE = "–"
-"""Stands where there is no number: one seed has no deviation, a reference no difference."""
+from granctl.study.wording import NONE, count
 
 HEADINGS = ["source", "classes", "family", "seeds", "top-1 %", "sd", "95 % interval"]
 DIFFERENCES = ["less finest", "less coarsest"]

@@ -10,7 +10,6 @@ from granctl import __version__
 from granctl.files import write_bytes
 from granctl.progress import Progress
 from granctl.provenance import digest, short
-from granctl.study.answer import per_cent
 from granctl.study.grid import grid_files
 from granctl.study.parts import write_parts
 from granctl.study.table import csv_of
@@ -18,6 +17,7 @@ from granctl.study.theoryparts import parts_of
 from granctl.study.theoryread import Made, load_made
 from granctl.study.theorytable import label_spaces, mean_of, records
 from granctl.study.webpage import Part, look, webpage
+from granctl.study.wording import per_cent
 from granctl.workspace import Artefact, Workspace, begin_folder, finish_folder, folder_state
 
 SCHEMA = 1

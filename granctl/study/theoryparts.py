@@ -7,10 +7,9 @@ from html import escape
 from statistics import fmean
 from typing import Any
 
-from granctl.study.answer import count, per_cent
+from granctl.study.estimates import estimate
 from granctl.study.grid import Cell, Column, Grid, grid_html, number, word
 from granctl.study.linefigure import LineFigure, figure_html
-from granctl.study.summary import estimate
 from granctl.study.theoryasked import changed
 from granctl.study.theorylines import (
     FEW,
@@ -24,6 +23,7 @@ from granctl.study.theorylines import (
 from granctl.study.theoryread import Made, setting_of
 from granctl.study.theorytable import READOUTS, label_spaces, mean_of
 from granctl.study.webpage import Part, folded, section
+from granctl.study.wording import count, per_cent
 
 _BARS = "Means over seeds; bars are 95 % t-intervals, absent where there is one seed."
 _LARGE = 100

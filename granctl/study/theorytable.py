@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from granctl.study.answer import count
-from granctl.study.summary import Estimate, estimate
-from granctl.study.table import NONE
+from granctl.study.estimates import Estimate, estimate
+from granctl.study.wording import NONE, count
 
 READOUTS = {
     "max": "max",

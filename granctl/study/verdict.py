@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from granctl.study.answer import count, per_cent
+from granctl.study.estimates import Estimate
 from granctl.study.statistics import (
     BestSource,
     Curvature,
@@ -12,7 +12,8 @@ from granctl.study.statistics import (
     curvature,
     seeds_to_tell,
 )
-from granctl.study.summary import TARGET_ALONE, Estimate, Panel, Point, difference
+from granctl.study.summary import TARGET_ALONE, Panel, Point, difference
+from granctl.study.wording import count, per_cent
 
 MANY_SEEDS = 1000
 """From here on a number of seeds is told as `more than`."""

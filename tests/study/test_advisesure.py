@@ -9,7 +9,8 @@ from made_up_study import u_curve
 from granctl.study.advise import in_words
 from granctl.study.adviseregret import Table, judged, kendall, mean_regret, spearman
 from granctl.study.advisesure import sure
-from granctl.study.summary import summarise, t_quantile
+from granctl.study.estimates import t_quantile
+from granctl.study.summary import summarise
 
 
 def test_interval_of_repeated_divisions() -> None:

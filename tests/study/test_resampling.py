@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from granctl.study.estimates import estimate
 from granctl.study.resampling import half_widths, image_sums
-from granctl.study.summary import estimate
 
 
 def test_images_are_drawn_with_all_that_they_bring() -> None:

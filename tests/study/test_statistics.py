@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from made_up_study import fake_result
 
+from granctl.study.estimates import estimate, t_quantile
 from granctl.study.statistics import (
     best_source,
     curvature,
     seeds_table,
     seeds_to_tell,
 )
-from granctl.study.summary import Panel, estimate, summarise, t_quantile
+from granctl.study.summary import Panel, summarise
 from granctl.study.verdict import verdicts
 
 CLASSES = (2, 8, 32, 128, 512)

@@ -7,7 +7,8 @@ from made_up_study import fake_result, u_curve
 
 from granctl.errors import MixedResultsError
 from granctl.study.answer import answer
-from granctl.study.summary import TARGET_ALONE, difference, estimate, summarise, t_quantile
+from granctl.study.estimates import estimate, t_quantile
+from granctl.study.summary import TARGET_ALONE, difference, summarise
 
 
 def loaded(records: list[dict]) -> list[dict]:
