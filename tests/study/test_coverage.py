@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from granctl.study import statistics, summary
+from granctl.study import estimates, statistics
 from granctl.study.apart import bootstrap
 from granctl.study.statistics import parabola, unbeaten
 
@@ -20,8 +20,8 @@ STUDIES = 1_000
 @pytest.fixture(autouse=True)
 def quantiles_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Student's quantiles are bisected; a thousand studies need the same few."""
-    quantile = cache(summary.t_quantile)
-    for module in (summary, statistics):
+    quantile = cache(estimates.t_quantile)
+    for module in (estimates, statistics):
         monkeypatch.setattr(module, "t_quantile", quantile)
 
 
