@@ -14,12 +14,6 @@ from granctl.study.advisesure import sure
 from granctl.study.summary import Panel, Point, difference
 
 Matrix = NDArray[np.float64]
-NAIVE = {
-    "leaf": "the finest cut of the hierarchy in the grid",
-    "own": "the cut that gives the target's own classes",
-    "any": "a cut by chance: the mean over the grid's cuts",
-}
-"""Rules that need nothing, to judge the others by."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

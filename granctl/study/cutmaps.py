@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from granctl.errors import GranctlError
-from granctl.files import read_json
 from granctl.provenance import digest
 from granctl.study.points import unclear_maps, with_points
+from granctl.study.pretrainings import run_spec
 from granctl.study.results import Result
 from granctl.train.lookup import find_map
 from granctl.tree.forest import CutView, Forest, Skeleton, draw_forests
 from granctl.tree.labelmap import LabelMap
-from granctl.workspace import SPEC_NAME, Workspace
+from granctl.workspace import Workspace
 
 if TYPE_CHECKING:
     from granctl.tree.taxonomy import Taxonomy
@@ -77,15 +76,6 @@ def _with_made_from(result: Result, made_from: Mapping[str, str]) -> Result:
     return result if known is None else {**result, "source": {**source, "made_from": known}}
 
 
-def run_spec(result: Result) -> dict[str, Any]:
-    """The spec.json of the run a result came from; empty where it is gone."""
-    run = result.get("run")
-    try:
-        return read_json(Path(run) / SPEC_NAME) if run else {}
-    except (OSError, GranctlError):
-        return {}
-
-
 def _labels_present(workspace: Workspace, results: Sequence[Result]) -> frozenset[str] | None:
     """The labels of the shard sets that the runs read, found by content digest."""
     from granctl.shards.index import ShardSet
@@ -106,7 +96,7 @@ def _labels_present(workspace: Workspace, results: Sequence[Result]) -> frozense
 def _shards_digest(result: Result) -> str | None:
     if not result.get("source"):
         return None
-    record = run_spec(result).get("provenance") or {}
+    record = run_spec(result.get("run")).get("provenance") or {}
     return str((record.get("inputs") or {}).get("shards", "unknown"))
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from granctl.study.cutmaps import run_spec
 from granctl.study.points import PUBLIC
+from granctl.study.pretrainings import run_spec
 from granctl.study.results import Result
 from granctl.train.lookup import map_paths
 from granctl.train.maps import further_digests
@@ -34,7 +34,7 @@ def lineage(workspace: Workspace, result: Result) -> list[Step]:
     steps = []
     source = result.get("source")
     if source:
-        made = run_spec(result).get("provenance")
+        made = run_spec(result.get("run")).get("provenance")
         path = str(result.get("run") or "")
         what = "public weights" if source["method"] == PUBLIC else "pretrain"
         run = _step(what, source.get("run_digest"), path, made)

@@ -53,13 +53,14 @@ def report_of(
         if panel.left_out:
             progress.note(f"{panel_title(panel)}: {left_out(panel)}")
     bins = () if difficulty is None else by_difficulty(panels, difficulty, progress)
-    artefact = make_report(workspace, results, cuts, present, out, progress, bins)
+    artefact = make_report(workspace, results, panels, cuts, present, out, progress, bins)
     return artefact, panels, bins
 
 
 def make_report(
     workspace: Workspace,
     results: Sequence[Result],
+    panels: Sequence[Panel],
     cuts: Sequence[Cut],
     present: frozenset[str] | None,
     out: Path | None,
@@ -76,6 +77,7 @@ def make_report(
     Args:
         workspace: where the report goes without `out`, and where lineages are looked up.
         results: as `load_results` gives them, at least one.
+        panels: what `summarise` makes of them.
         cuts: label maps to draw as icicles, as `find_cuts` gives them; may be empty.
         present: labels that have images; None when that is not known.
         out: another folder for the report.
@@ -83,11 +85,9 @@ def make_report(
         difficulty: sources by difficulty, as `by_difficulty` gives them; may be empty.
 
     Raises:
-        MixedResultsError: results that cannot share a mean.
         OutputExistsError: `out` holds something else.
         OutputNotWritableError: it cannot be written.
     """
-    panels = summarise(results)
     parts = report_parts(workspace, panels, difficulty)
     spec = {
         "kind": "report",

@@ -21,7 +21,6 @@ from granctl.tree.labelmap import LabelMap
 from granctl.tree.store import embedded_wordnet
 from granctl.workspace import MANIFEST_NAME, Workspace
 
-DEFAULT_TARGET = "embedded"
 _CUT = re.compile(r"(leaf)|(depth|level)-(\d+)")
 
 

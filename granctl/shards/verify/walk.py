@@ -39,11 +39,6 @@ class Walk:
     gaps: Sequence[tuple[int, int]]
     """Stretches that begin with a damaged header and end where the index says a sample begins."""
 
-    def in_gap(self, begin: int, end: int) -> bool:
-        """Whether a stretch of the file meets one that could not be walked."""
-        i = bisect_right(self.gaps, (end,))
-        return any(first < end and begin < last for first, last in self.gaps[max(i - 1, 0) : i + 1])
-
 
 def walk_shard(path: Path, begins: Sequence[int]) -> Walk:
     """Walks the headers of a tar; behind a damaged one it goes on at the next sample.
