@@ -90,21 +90,6 @@ def counted(
     )
 
 
-def count_images(
-    workspace: Workspace, name: str, progress: Progress | None = None
-) -> dict[str, Any]:
-    """Labels and images of a data set in each split.
-
-    The fields: name, path, form (`shards` or `source`), labels, images, splits (split -> images)
-    and others (files that are no images).
-
-    Raises:
-        UnknownDataError: nobody registered it.
-        UserError: its folder is no source, as in `open_source`.
-    """
-    return counted(workspace, name, None, progress).record(name)
-
-
 def faults_of(found: Counted, known: KnownSet) -> tuple[str, list[str]]:
     """The release that it comes nearest to, and what keeps it from being that; [] where it is it.
 

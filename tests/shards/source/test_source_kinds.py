@@ -24,7 +24,7 @@ from granctl.errors import (
     SourceLayoutError,
     UnsafeLinkError,
 )
-from granctl.shards.source.counting import count_images
+from granctl.shards.source.counting import counted
 from granctl.shards.source.detect import detected
 from granctl.shards.source.listing import SPLITS
 from granctl.shards.source.resolve import open_source
@@ -566,5 +566,5 @@ def test_named_data_set_of_any_kind_is_counted(tmp_path):
     write(tmp_path / "a.png", encoded(1))
     for name, path, images in (("in21k", whole, 6), ("cats", table, 1)):
         workspace.add_data(name, path)
-        assert count_images(workspace, name)["images"] == images
+        assert counted(workspace, name, None).record(name)["images"] == images
         assert open_source(workspace, name).name == name

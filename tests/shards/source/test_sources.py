@@ -15,7 +15,7 @@ from granctl.errors import (
     UnknownDataError,
     UnsafeLinkError,
 )
-from granctl.shards.source.counting import count_images
+from granctl.shards.source.counting import counted
 from granctl.shards.source.resolve import open_source
 from granctl.workspace import Workspace
 
@@ -178,7 +178,7 @@ def test_count_of_a_source_and_of_a_shard_set(tmp_path, source_folder, shards_fo
     workspace = Workspace(tmp_path / "w")
     for name, folder in (("raw", source_folder), ("packed", shards_folder)):
         workspace.add_data(name, folder)
-        found = count_images(workspace, name)
+        found = counted(workspace, name, None).record(name)
         assert (found["labels"], found["images"]) == (6, 24)
         assert found["splits"] == {"train": 18, "test": 6}
         assert found["form"] == ("source" if name == "raw" else "shards")
